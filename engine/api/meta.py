@@ -51,7 +51,7 @@ def validate(document: Document, kind: Kind) -> list[Cause]:
 
 
 def validate_update(new: Document, old: Document, kind: Kind) -> list[Cause]:
-    """What is wrong with the metadata of an object that is replaced. Each fault is told twice, as Kubernetes does, whose
+    """What is wrong with the metadata of an object that is replaced. Each fault is told twice, as in Kubernetes, whose
     generic update and kind's own both check it; the message has it once."""
     metadata, before = new["metadata"], old["metadata"]
     causes: list[Cause] = []
