@@ -25,7 +25,9 @@ def test_the_canonical_form_is_that_of_kubernetes(text: str | float, canonical: 
     assert quantity.canonical(text) == canonical
 
 
-@pytest.mark.parametrize("text", ["", "x", "1x", "1 ", " 1", "1KiB", "--1", "1Zi", "0x10", "e3", "1.2.3", "1e1.5", "NaN", "."])
+@pytest.mark.parametrize(
+    "text", ["", "x", "1x", "1 ", " 1", "1KiB", "--1", "1Zi", "0x10", "e3", "1.2.3", "1e1.5", "NaN", "."]
+)
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="quantit"):
         quantity.parse(text)
@@ -37,7 +39,14 @@ def test_bad_suffixes_are_refused_in_kubernetes_wording() -> None:
 
 
 def test_milli_rounds_up_away_from_zero() -> None:
-    assert [quantity.milli(text) for text in ("100m", "1", "1n", "-1n", "0.0005", "1Ki")] == [100, 1000, 1, -1, 1, 1024000]
+    assert [quantity.milli(text) for text in ("100m", "1", "1n", "-1n", "0.0005", "1Ki")] == [
+        100,
+        1000,
+        1,
+        -1,
+        1,
+        1024000,
+    ]
 
 
 def test_sums_are_exact_and_keep_the_first_ones_suffixes() -> None:

@@ -49,6 +49,9 @@ def test_a_reference_may_be_owned_as_a_whole_where_its_type_is() -> None:
     assert not POD.at("spec", "containers", "*").atomic
 
 
+TEMPLATE = {"metadata": {}, "spec": {"containers": None}}
+
+
 @pytest.mark.parametrize(
     ("group", "kind", "expected"),
     [
@@ -57,18 +60,17 @@ def test_a_reference_may_be_owned_as_a_whole_where_its_type_is() -> None:
         (
             "apps",
             "Deployment",
-            {
-                "metadata": {},
-                "spec": {"selector": None, "strategy": {}, "template": {"metadata": {}, "spec": {"containers": None}}},
-                "status": {},
-            },
+            {"metadata": {}, "spec": {"selector": None, "strategy": {}, "template": TEMPLATE}, "status": {}},
         ),
-        ("apps", "ReplicaSet", {"metadata": {}, "spec": {"selector": None}, "status": {"replicas": 0}}),
+        (
+            "apps",
+            "ReplicaSet",
+            {"metadata": {}, "spec": {"selector": None, "template": TEMPLATE}, "status": {"replicas": 0}},
+        ),
     ],
 )
 def test_the_zero_object_is_what_go_writes(group: str, kind: str, expected: dict[str, object]) -> None:
-    found = zero(Schema.of_kind(group, "v1", kind))
-    assert {**found, "spec": {"selector": None, **found["spec"]}} == expected if group else found == expected
+    assert zero(Schema.of_kind(group, "v1", kind)) == expected
 
 
 def test_every_kind_of_the_schema_compiles_and_has_a_zero_object() -> None:

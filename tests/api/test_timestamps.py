@@ -26,7 +26,9 @@ def test_a_micro_time_always_has_six_digits() -> None:
     assert timestamps.canonical_micro("2026-11-23T00:00:00.1234567Z") == "2026-11-23T00:00:00.123456Z"
 
 
-@pytest.mark.parametrize("text", ["", "now", "2026-11-23", "2026-02-30T00:00:00Z", "2026-11-23T25:00:00Z", "2026-11-23 01:59:11Z"])
+@pytest.mark.parametrize(
+    "text", ["", "now", "2026-11-23", "2026-02-30T00:00:00Z", "2026-11-23T25:00:00Z", "2026-11-23 01:59:11Z"]
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="parsing time"):
         timestamps.canonical(text)
