@@ -26,8 +26,12 @@ class Client:
         """One page; `limit`, `continue_`, `labelSelector`, `fieldSelector` as query parameters."""
         return await self.transport.list(resource, namespace, query={k.rstrip("_"): v for k, v in query.items()})
 
-    async def create(self, resource: Resource, namespace: str | None, body: Body, *, name: str = "", subresource: str = "") -> Object:
-        return await self.transport.execute(self.creating(resource, namespace, body, name=name, subresource=subresource))
+    async def create(
+        self, resource: Resource, namespace: str | None, body: Body, *, name: str = "", subresource: str = ""
+    ) -> Object:
+        return await self.transport.execute(
+            self.creating(resource, namespace, body, name=name, subresource=subresource)
+        )
 
     async def update(self, resource: Resource, namespace: str | None, body: Body, *, subresource: str = "") -> Object:
         """A stale resourceVersion in `body` raises StatusError 409."""
@@ -60,7 +64,9 @@ class Client:
 
     # The same verbs as values, for batches.
 
-    def creating(self, resource: Resource, namespace: str | None, body: Body, *, name: str = "", subresource: str = "") -> Operation:
+    def creating(
+        self, resource: Resource, namespace: str | None, body: Body, *, name: str = "", subresource: str = ""
+    ) -> Operation:
         return Operation("create", resource, namespace, name, body, subresource, options=self._options())
 
     def updating(self, resource: Resource, namespace: str | None, body: Body, *, subresource: str = "") -> Operation:

@@ -62,7 +62,13 @@ class Transport(Protocol):
     """The verbs of the API. Every refusal raises StatusError; a server that cannot be reached raises OSError."""
 
     async def get(
-        self, resource: Resource, namespace: str | None, name: str, *, subresource: str = "", query: Mapping[str, str] = {}
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        subresource: str = "",
+        query: Mapping[str, str] = {},
     ) -> Object: ...
 
     async def list(self, resource: Resource, namespace: str | None, *, query: Mapping[str, str] = {}) -> Page: ...
@@ -77,9 +83,7 @@ class Transport(Protocol):
     async def batch(self, operations: Sequence[Operation]) -> list[Object | StatusError]:
         """Each operation by itself; the answers in order. One storage group in process, concurrent requests over HTTP."""
 
-    def stream_log(
-        self, namespace: str, name: str, *, query: Mapping[str, str] = {}
-    ) -> AsyncIterator[bytes]: ...
+    def stream_log(self, namespace: str, name: str, *, query: Mapping[str, str] = {}) -> AsyncIterator[bytes]: ...
 
     def shared(self, resource: Resource) -> Shared | None:
         """The server's own structures when it lives in this process and lends them, else None."""
