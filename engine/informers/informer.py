@@ -27,8 +27,8 @@ LOG_MAX_BYTES = 256 << 20
 class Informer:
     """A local cache of one resource (optionally one namespace, one selector), kept current by list and watch.
 
-    Over HTTPS a reflector feeds its own Cache and WatchLog; where the transport lends the server's (`shared`), those are
-    read and nothing runs. A namespace or selector in the server's process gets a small cache of what matches.
+    Over HTTPS a reflector feeds its own Cache and WatchLog; where the transport lends the server's (`shared`), those
+    are read and nothing runs. A namespace or selector in the server's process gets a small cache of what matches.
 
     What consumers and readers can rely on:
 
