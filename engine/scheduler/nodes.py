@@ -74,7 +74,8 @@ class Nodes:
         document = node.peek()
         index = self.claim(node.name)
         spec, status = document.get("spec") or {}, document.get("status") or {}
-        labels, taints = dict(node.labels), [dict(taint) for taint in spec.get("taints") or ()]
+        labels: Mapping[str, str] = dict(node.labels)
+        taints: list[Mapping[str, str]] = [dict(taint) for taint in spec.get("taints") or ()]
         unschedulable = bool(spec.get("unschedulable"))
         static = (labels, taints, unschedulable)
         changed = False
@@ -116,6 +117,7 @@ class Nodes:
         if index is None:
             return
         self.exists[index] = False
+        self.zone[index] = -1
         self.labels[index], self.taints[index], self.unschedulable[index] = {}, [], False
         self._set_allocatable(index, {})
         self.generation += 1
@@ -172,6 +174,7 @@ class Nodes:
         more = max(64, self.capacity)
         for column in COLUMNS:
             setattr(self, column, np.concatenate([getattr(self, column), np.zeros(more, dtype=np.int64)]))
+        self.zone[self.capacity :] = -1
         self.exists = np.concatenate([self.exists, np.zeros(more, dtype=bool)])
         for columns in (self.extended_allocatable, self.extended_used):
             for name, values in columns.items():

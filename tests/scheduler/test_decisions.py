@@ -114,9 +114,9 @@ def test_the_chosen_node_is_among_the_oracles_best(seed: int) -> None:
             cluster.assume(view, asked, chosen)
             pod["spec"]["nodeName"] = chosen
             placed.append(pod)
+            _check_room(next(node for node in nodes if node["metadata"]["name"] == chosen), placed)
         else:
             _check_message(decisions.explain(asked), pod, nodes, placed)
-        _check_room(nodes, placed)
 
 
 def _check_message(message: str, pod: Document, nodes: list[Document], placed: list[Document]) -> None:
@@ -128,14 +128,12 @@ def _check_message(message: str, pod: Document, nodes: list[Document], placed: l
     assert message == f"0/{len(nodes)} nodes are available: {told}."
 
 
-def _check_room(nodes: list[Document], placed: list[Document]) -> None:
-    """No pod was put where the room had been taken: checked where the node hasn't shrunk since."""
-    for node in nodes:
-        here = oracle.on(node, placed)
-        newest = here[-1:] if here and here[-1] is placed[-1] else []
-        for name in ("cpu", "memory", "example.com/gpu"):
-            if newest and oracle.requested(newest[0], name):
-                assert sum(oracle.requested(pod, name) for pod in here) <= oracle.allocatable(node, name)
+def _check_room(node: Document, placed: list[Document]) -> None:
+    """The pod placed last was not put where the room had been taken."""
+    for name in ("cpu", "memory", "example.com/gpu"):
+        if oracle.requested(placed[-1], name):
+            used = sum(oracle.requested(pod, name) for pod in oracle.on(node, placed))
+            assert used <= oracle.allocatable(node, name)
 
 
 def test_a_removed_nodes_place_is_used_again_once_its_pods_are_gone() -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.scheduler.nodes import Integers, Nodes
 
 WEIGHT = 2
 HOST_SKEW = 3
 ZONE_SKEW = 5
-
-Floats = npt.NDArray[np.float64]
 
 
 class Spread:
@@ -37,7 +34,7 @@ class Spread:
     def scores(self, feasible: Integers, zones: int) -> Integers:
         """For the feasible nodes (their indexes), among which there are so many zones."""
         self._fit()
-        raw: Floats = self._hosts[feasible] * math.log(len(feasible) + 2) + (HOST_SKEW - 1)
+        raw = self._hosts[feasible] * math.log(len(feasible) + 2) + (HOST_SKEW - 1)
         if zones:
             zone = self.nodes.zone[feasible]
             labelled = self._zones[zone] * math.log(zones + 2) + (ZONE_SKEW - 1)
