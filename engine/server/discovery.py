@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 
-from engine.api.kind import Kind
+from engine.api.kind import SUBRESOURCES, Kind
 from engine.server.negotiation import JSON, clauses
 from engine.server.request import Response
-from engine.server.routing import subresource_verbs, subresources
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-# The kinds that a subresource speaks, when it is not the resource's own: (group, version, kind).
-SUBRESOURCE_KINDS = {
-    "scale": ("autoscaling", "v1", "Scale"),
-    "binding": ("", "v1", "Binding"),
-    "eviction": ("policy", "v1", "Eviction"),
-}
 
 
 class Discovery:
@@ -107,10 +99,10 @@ def _discovered(kind: Kind) -> dict[str, Any]:
     if kind.categories:
         told["categories"] = list(kind.categories)
     parts = []
-    for name in subresources(kind):
-        group, version, spoken = _spoken(kind, name)
-        response = {"group": group, "version": version if group else "", "kind": spoken}
-        parts.append({"subresource": name, "responseKind": response, "verbs": list(subresource_verbs(name))})
+    for name in kind.all_subresources:
+        part = SUBRESOURCES[name]
+        response = {"group": part.group, "version": part.version, "kind": part.kind or resource.kind}
+        parts.append({"subresource": name, "responseKind": response, "verbs": list(part.verbs)})
     if parts:
         told["subresources"] = parts
     return told
@@ -131,15 +123,14 @@ def _resource_list(kinds: list[Kind]) -> dict[str, Any]:
             entry["shortNames"] = list(kind.short_names)
         if kind.categories:
             entry["categories"] = list(kind.categories)
-        entry["storageVersionHash"] = _storage_version_hash(kind)
+        entry["storageVersionHash"] = kind.storage_version_hash
         told.append(entry)
-        for name in subresources(kind):
-            group, version, spoken = _spoken(kind, name)
-            part: dict[str, Any] = {"name": f"{resource.plural}/{name}", "singularName": ""}
-            part["namespaced"] = resource.namespaced
-            if group:
-                part |= {"group": group, "version": version}
-            told.append({**part, "kind": spoken, "verbs": list(subresource_verbs(name))})
+        for name in kind.all_subresources:
+            part = SUBRESOURCES[name]
+            entry = {"name": f"{resource.plural}/{name}", "singularName": "", "namespaced": resource.namespaced}
+            if part.group:
+                entry |= {"group": part.group, "version": part.version}
+            told.append({**entry, "kind": part.kind or resource.kind, "verbs": list(part.verbs)})
     resource = kinds[0].resource
     head: dict[str, Any] = {"kind": "APIResourceList"}
     if resource.group:
@@ -147,18 +138,9 @@ def _resource_list(kinds: list[Kind]) -> dict[str, Any]:
     return {**head, "groupVersion": resource.api_version, "resources": told}
 
 
-def _spoken(kind: Kind, subresource: str) -> tuple[str, str, str]:
-    return SUBRESOURCE_KINDS.get(subresource, ("", "", kind.resource.kind))
-
-
 def _group(name: str, versions: list[str]) -> dict[str, Any]:
     told = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {"name": name, "versions": told, "preferredVersion": told[0]}
-
-
-def _storage_version_hash(kind: Kind) -> str:
-    stored = f"{kind.resource.group}/{kind.resource.version}/{kind.resource.kind}"
-    return base64.b64encode(hashlib.sha256(stored.encode()).digest()[:8]).decode()
 
 
 def _etag(body: bytes) -> str:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from engine.api.errors import StatusError
+from engine.server.refusals import not_acceptable, unsupported_patch
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -45,9 +46,7 @@ def accepted(header: str, view: View) -> Representation:
     """The first form in `header` that the server can give for this view. Raises StatusError 406 when there is none."""
     chosen = _accepted(header, view)
     if chosen is None:
-        raise StatusError(
-            406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {JSON}, {YAML}"
-        )
+        raise not_acceptable(f"{JSON}, {YAML}")
     return chosen
 
 
@@ -104,4 +103,4 @@ def patch_type(header: str) -> Literal["json", "merge", "strategic", "apply"]:
     try:
         return PATCH_TYPES[header.partition(";")[0].strip().lower()]
     except KeyError:
-        raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type") from None
+        raise unsupported_patch() from None

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import orjson
 
-from engine.api.errors import StatusError
 from engine.api.kind import Kind
+from engine.api.schema import definitions
 from engine.server.negotiation import JSON
+from engine.server.refusals import unknown_resource
 from engine.server.request import Response
-from engine.server.routing import subresources
 
-SCHEMA_VERSION = "v1.37.0"
 DEFINITION = "#/$defs/"
 PATCH_MEDIA = (
     "application/apply-patch+yaml",
@@ -56,7 +53,7 @@ class OpenAPI:
             return Response(200, orjson.dumps(index), JSON)
         name = path.removeprefix("/openapi/v3/")
         if path != "/openapi/v2" and name not in self._groups:
-            raise StatusError(404, "NotFound", "the server could not find the requested resource")
+            raise unknown_resource()
         body, digest = self._document("" if path == "/openapi/v2" else name)
         sent = {"ETag": f'"{digest}"', "Vary": "Accept"}
         if query.get("hash") == digest:
@@ -77,7 +74,7 @@ class OpenAPI:
         paths: dict[str, Any] = {}
         roots: list[str] = []
         for kind in kinds:
-            model = schema_name(kind)
+            model = kind.schema.definition
             roots += [model, f"{model}List"]
             paths |= _paths(kind, model)
             if kind.scale:
@@ -88,24 +85,10 @@ class OpenAPI:
         return {"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
 
     def _v2(self) -> dict[str, Any]:
-        roots = [schema_name(kind) for kinds in self._groups.values() for kind in kinds]
-        schemas = {name: _rewritten(_definitions()[name], "#/definitions/") for name in sorted(_reachable(roots))}
+        roots = [kind.schema.definition for kinds in self._groups.values() for kind in kinds]
+        schemas = {name: _rewritten(definitions()[name], "#/definitions/") for name in sorted(_reachable(roots))}
         info = {"title": "Kubernetes", "version": self._version}
         return {"swagger": "2.0", "info": info, "paths": {}, "definitions": schemas}
-
-
-def schema_name(kind: Kind) -> str:
-    """The name of a kind's schema: `io.k8s.api.apps.v1.Deployment`."""
-    resource = kind.resource
-    group = (resource.group or "core").removesuffix(".k8s.io").partition(".")[0]
-    return f"io.k8s.api.{group}.{resource.version}.{resource.kind}"
-
-
-@cache
-def _definitions() -> dict[str, Any]:
-    folder = resources.files("kubernetes_validate") / "kubernetes-json-schema" / f"{SCHEMA_VERSION}-local"
-    loaded: dict[str, Any] = json.loads((folder / "_definitions.json").read_text())["$defs"]
-    return loaded
 
 
 def _references(node: Any) -> Iterator[str]:
@@ -121,18 +104,18 @@ def _references(node: Any) -> Iterator[str]:
 
 def _reachable(roots: list[str]) -> set[str]:
     found: set[str] = set()
-    waiting = [name for name in roots if name in _definitions()]
+    waiting = [name for name in roots if name in definitions()]
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += _references(_definitions()[name])
+            waiting += _references(definitions()[name])
     return found
 
 
 @cache
 def _schema_v3(name: str) -> dict[str, Any]:
-    rewritten: dict[str, Any] = _rewritten(_definitions()[name], "#/components/schemas/")
+    rewritten: dict[str, Any] = _rewritten(definitions()[name], "#/components/schemas/")
     if name == INT_OR_STRING:
         rewritten = {"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"}
     elif name == QUANTITY:
@@ -186,7 +169,7 @@ def _paths(kind: Kind, model: str) -> dict[str, Any]:
     }
     if resource.namespaced:
         paths[resource.path()] = {"get": _operation("list", gvk, f"{model}List")}
-    for name in subresources(kind):
+    for name in kind.all_subresources:
         if name not in ("status", "scale"):
             continue
         spoken, spoken_model = gvk, model

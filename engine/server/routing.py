@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.api.errors import StatusError
 from engine.api.kind import Kind
+from engine.server.refusals import unknown_resource
 
 MAX_CACHED_PATHS = 4096
-BUILT_IN_SUBRESOURCES = ("status", "scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +25,9 @@ class Target:
 class Router:
     """Parses each path once: the last few thousand answers are kept."""
 
-    def __init__(self, kinds: Mapping[tuple[str, str, str], Kind]) -> None:
-        """`kinds` by (group, version, plural)."""
-        self._kinds = kinds
-        self._versions = {(group, version) for group, version, _ in kinds}
+    def __init__(self, kinds: Iterable[Kind]) -> None:
+        self._kinds = {(kind.resource.group, kind.resource.version, kind.resource.plural): kind for kind in kinds}
+        self._versions = {(group, version) for group, version, _ in self._kinds}
         self._parsed: dict[str, Target | None] = {}
 
     def resolve(self, path: str) -> Target | None:
@@ -67,31 +65,6 @@ class Router:
             raise unknown_resource()
         if kind.resource.namespaced and namespace is None and name:
             raise unknown_resource()
-        if subresource and subresource not in subresources(kind):
+        if subresource and subresource not in kind.all_subresources:
             raise unknown_resource()
         return Target(kind, namespace, name, subresource)
-
-
-def subresources(kind: Kind) -> list[str]:
-    """The names of a kind's subresources, in order."""
-    names = list(kind.subresources)
-    if kind.has_status:
-        names.append("status")
-    if kind.scale:
-        names.append("scale")
-    return sorted(set(names))
-
-
-def subresource_verbs(name: str) -> tuple[str, ...]:
-    """What can be done with a subresource."""
-    return {"log": ("get",), "binding": ("create",), "finalize": ("update",)}.get(name, ("get", "patch", "update"))
-
-
-def unknown_resource() -> StatusError:
-    return StatusError(404, "NotFound", "the server could not find the requested resource")
-
-
-def method_not_allowed() -> StatusError:
-    return StatusError(
-        405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
-    )
