@@ -90,6 +90,15 @@ def is_current(wanted: Status, current: Document) -> bool:
     return True
 
 
+def agrees(wanted: Status, current: Document) -> bool:
+    """Whether the object has the same phase and the same readiness."""
+    return wanted["phase"] == current.get("phase") and is_ready(wanted) == is_ready(current)
+
+
+def is_ready(status: Document) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
+
+
 def _without_nulls(condition: Document) -> Status:
     return {name: value for name, value in condition.items() if value is not None}
 
