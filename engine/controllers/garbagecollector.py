@@ -21,8 +21,9 @@ from engine.api.resource import Resource
 from engine.client.client import Client
 from engine.client.transport import Operation
 from engine.controllers import ownership
+from engine.controllers.expectations import Expectations
 from engine.informers.informer import Change, Informer, Informers
-from engine.runtime.controller import Controller, Mapper, Result, Source
+from engine.runtime.controller import Controller, Mapper, Requeue, Result, Source
 
 LOG = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ COLLECTED = (
     resources.LEASES,
 )
 
+Metadata = Mapping[str, Any]
 Reference = Mapping[str, Any]
 
 
@@ -65,6 +67,7 @@ class GarbageCollector:
         self._client = client
         self._informers = {each.name: informers.get(each, indexes={OWNERS: owner_uids}) for each in collected}
         self._kinds = {(each.group, each.kind): each for each in collected}
+        self._expectations = {name: Expectations(each.cache) for name, each in self._informers.items()}
         self._absent: OrderedDict[str, None] = OrderedDict()
         self._unknown: set[tuple[str, str]] = set()
         sources = [Source(each, self._mapper(each.resource)) for each in self._informers.values()]
@@ -78,37 +81,47 @@ class GarbageCollector:
     def _mapper(self, resource: Resource) -> Mapper:
         """Most changes concern no owner at all and cost a few comparisons here, and no key."""
 
-        def keys(change: Change) -> Iterable[str]:
+        def concerned(change: Change) -> Iterable[str]:
             metadata = change.object.peek()["metadata"]
             if change.type == "DELETED":
                 return self._after_deletion(metadata)
             if "deletionTimestamp" in metadata:
                 return (_key(resource, metadata),) if self._has_work(metadata) else ()
-            references = metadata.get("ownerReferences")
-            if not references:
-                return ()
-            old = change.old.peek()["metadata"] if change.old is not None else None
-            if old is not None and old["uid"] == metadata["uid"] and old.get("ownerReferences") == references:
-                return ()
-            namespace = metadata.get("namespace", "")
-            if all(self._cached_owner(namespace, reference) is not None for reference in references):
-                return ()
-            return (_key(resource, metadata),)
+            references = metadata.get("ownerReferences") or []
+            before = change.old.peek()["metadata"] if change.old is not None else None
+            keys = []
+            if before is not None:
+                old = before.get("ownerReferences") or []
+                if before["uid"] != metadata["uid"]:  # a namesake in its place: nobody told of the deletion
+                    keys += self._after_deletion(before)
+                elif old == references:
+                    return ()
+                keys += self._waiting_owners(metadata, [each for each in old if each not in references])
+            for reference in references:
+                owner = self._cached_owner(metadata, reference)
+                if owner is None or is_waiting(owner):
+                    keys.append(_key(resource, metadata))
+                    break
+            return keys
 
-        return keys
+        return concerned
 
-    def _has_work(self, metadata: Mapping[str, Any]) -> bool:
+    def _has_work(self, metadata: Metadata) -> bool:
         finalizers = metadata.get("finalizers") or ()
-        return FOREGROUND in finalizers or ORPHAN in finalizers
+        return "deletionTimestamp" in metadata and (FOREGROUND in finalizers or ORPHAN in finalizers)
 
-    def _after_deletion(self, metadata: Mapping[str, Any]) -> Iterable[str]:
+    def _after_deletion(self, metadata: Metadata) -> Iterable[str]:
         """The dependents of what was deleted, and those of its owners that waited for it."""
         self._remember_absent(metadata["uid"])
-        keys = self._dependent_keys(metadata["uid"])
-        for reference in metadata.get("ownerReferences") or ():
-            owner = self._cached_owner(metadata.get("namespace", ""), reference)
-            resource = self._resource_of(reference)
-            if owner is not None and resource is not None and is_waiting(owner):
+        references = metadata.get("ownerReferences") or ()
+        return self._dependent_keys(metadata["uid"]) + self._waiting_owners(metadata, references)
+
+    def _waiting_owners(self, metadata: Metadata, references: Iterable[Reference]) -> list[str]:
+        """The owners among these that are being deleted and wait for their dependents."""
+        keys = []
+        for reference in references:
+            owner, resource = self._cached_owner(metadata, reference), self._resource_of(reference)
+            if owner is not None and resource is not None and self._has_work(owner.peek()["metadata"]):
                 keys.append(_key(resource, owner.peek()["metadata"]))
         return keys
 
@@ -137,14 +150,20 @@ class GarbageCollector:
             if obj is None:
                 continue
             try:
-                planned += [(key, each) for each in await self._plan(informer.resource, obj)]
+                if all(each.settled(key) for each in self._expectations.values()):
+                    planned += [(key, each) for each in await self._plan(informer.resource, obj)]
+                else:
+                    results[key] = Requeue(max(each.expires_in(key) for each in self._expectations.values()))
             except StatusError as error:
                 results[key] = error
         if planned:
             answers = await self._client.batch([operation for _, operation in planned])
-            for (key, _), answer in zip(planned, answers, strict=True):
-                if isinstance(answer, StatusError) and answer.code != 404:
-                    results[key] = answer
+            for (key, operation), answer in zip(planned, answers, strict=True):
+                if isinstance(answer, StatusError):
+                    if answer.code != 404:
+                        results[key] = answer
+                elif operation.verb == "patch":
+                    self._expectations[operation.resource.name].wrote(key, answer)
         return results
 
     def _find(self, key: str) -> tuple[Informer, Object | None]:
@@ -167,11 +186,7 @@ class GarbageCollector:
             ownership.releasing(self._client, dependent_resource, dependent, [owner.uid])
             for dependent_resource, dependent in self._dependents(owner.uid)
         ]
-        if operations:
-            # Each write is its dependent's change, which does not lead back here: look again when they are done.
-            self.controller.queue.add(_key(resource, owner.peek()["metadata"]))
-            return operations
-        return [self._without_finalizer(resource, owner, ORPHAN)]
+        return operations or [self._without_finalizer(resource, owner, ORPHAN)]
 
     def _let_go(self, resource: Resource, owner: Object) -> list[Operation]:
         """Lets the owner go when no dependent blocks it any more; else sees that they are deleted."""
@@ -197,8 +212,9 @@ class GarbageCollector:
     async def _collect(self, resource: Resource, obj: Object) -> list[Operation]:
         """Deletes an object that has owners and none that lives, or takes the dead ones off it."""
         dangling, waiting, solid = [], [], []
-        for reference in obj.peek()["metadata"].get("ownerReferences") or ():
-            owner = await self._owner(obj.namespace, reference)
+        metadata = obj.peek()["metadata"]
+        for reference in metadata.get("ownerReferences") or ():
+            owner = await self._owner(metadata, reference)
             if owner is None:
                 dangling.append(reference["uid"])
             elif isinstance(owner, Object) and is_waiting(owner):
@@ -209,6 +225,8 @@ class GarbageCollector:
             return []
         if solid:
             return [ownership.releasing(self._client, resource, obj, [*dangling, *waiting])]
+        if waiting and any(is_waiting(dependent) for _, dependent in self._dependents(obj.uid)):
+            return [self._unblocking(resource, obj, waiting)]
         preconditions = {"uid": obj.uid, "resourceVersion": str(obj.resource_version)}
         policy = self._policy(obj, bool(waiting))
         return [
@@ -216,6 +234,16 @@ class GarbageCollector:
                 resource, obj.namespace, obj.name, preconditions=preconditions, propagationPolicy=policy
             )
         ]
+
+    def _unblocking(self, resource: Resource, obj: Object, owner_uids: Sequence[str]) -> Operation:
+        """Where owners wait for each other in a circle, one of them has to stop blocking."""
+        references = [
+            {**reference, "blockOwnerDeletion": False}
+            for reference in obj.peek()["metadata"]["ownerReferences"]
+            if reference["uid"] in owner_uids
+        ]
+        metadata = {"uid": obj.uid, "ownerReferences": references}
+        return self._client.patching(resource, obj.namespace, obj.name, {"metadata": metadata}, type="strategic")
 
     def _policy(self, obj: Object, owner_waits: bool) -> str:
         """How an object's own dependents go: as its finalizers ask; in the foreground when its owner waits for all."""
@@ -227,12 +255,12 @@ class GarbageCollector:
 
     # Whether an owner lives.
 
-    async def _owner(self, namespace: str, reference: Reference) -> Object | bool | None:
+    async def _owner(self, metadata: Metadata, reference: Reference) -> Object | bool | None:
         """The owner; None when it is gone; True when that cannot be known, which is no reason to delete anything."""
         uid = reference["uid"]
         if uid in self._absent:
             return None
-        cached = self._cached_owner(namespace, reference)
+        cached = self._cached_owner(metadata, reference)
         if cached is not None:
             return cached
         resource = self._resource_of(reference)
@@ -243,7 +271,8 @@ class GarbageCollector:
                 LOG.warning("owners of kind %s %s are not followed: what they own stays", *kind)
             return True
         try:
-            live = await self._client.get(resource, namespace if resource.namespaced else None, reference["name"])
+            namespace = metadata.get("namespace") if resource.namespaced else None
+            live = await self._client.get(resource, namespace, reference["name"])
         except StatusError as error:
             if error.code != 404:
                 raise
@@ -253,12 +282,13 @@ class GarbageCollector:
         self._remember_absent(uid)
         return None
 
-    def _cached_owner(self, namespace: str, reference: Reference) -> Object | None:
+    def _cached_owner(self, metadata: Metadata, reference: Reference) -> Object | None:
+        """The owner that a reference of the object with this metadata names: in the same namespace, or in none."""
         resource = self._resource_of(reference)
         if resource is None:
             return None
-        name = reference["name"]
-        owner = self._informers[resource.name].cache.get(f"{namespace}/{name}" if resource.namespaced else name)
+        key = f"{metadata.get('namespace', '')}/{reference['name']}" if resource.namespaced else reference["name"]
+        owner = self._informers[resource.name].cache.get(key)
         return owner if owner is not None and owner.uid == reference["uid"] else None
 
     def _resource_of(self, reference: Reference) -> Resource | None:
@@ -271,5 +301,5 @@ class GarbageCollector:
             self._absent.popitem(last=False)
 
 
-def _key(resource: Resource, metadata: Mapping[str, Any]) -> str:
+def _key(resource: Resource, metadata: Metadata) -> str:
     return f"{metadata.get('namespace', '')}/{resource.name}/{metadata['name']}"
