@@ -156,9 +156,11 @@ class DeploymentController:
             if work.deployment.deletion_timestamp is not None:
                 continue
             selector, uid = work.spec["selector"], work.deployment.uid
-            for rs in self._sets.cache.by_index(CONTROLLER, uid):
-                if not ownership.selects(selector, ownership.labels_of(rs)):
-                    claims.append((work, ownership.releasing(self._client, REPLICASETS, rs, [uid])))
+            claims += [
+                (work, ownership.releasing(self._client, REPLICASETS, rs, [uid]))
+                for rs in self._sets.cache.by_index(CONTROLLER, uid)
+                if not ownership.selects(selector, ownership.labels_of(rs))
+            ]
             orphans = [
                 rs
                 for rs in self._sets.cache.by_index(CONTROLLER, ownership.orphans_of(work.deployment.namespace))
@@ -291,9 +293,7 @@ class DeploymentController:
             return []
         return [
             _Write(
-                self._client.deleting(
-                    REPLICASETS, rs.object.namespace, rs.name, preconditions={"uid": rs.object.uid}
-                )
+                self._client.deleting(REPLICASETS, rs.object.namespace, rs.name, preconditions={"uid": rs.object.uid})
             )
             for rs in revisions.forgotten(work.deployment, work.old)
         ]
@@ -353,8 +353,8 @@ class DeploymentController:
         self._recorder.record(work.deployment, "Warning", "ReplicaSetCreateError", message)
 
     async def _after_collision(self, work: _Work, name: str) -> None:
-        """The name is taken. By our own ReplicaSet, which the cache will show: all is well. By another: the next attempt
-        hashes with a higher collision count, which the status carries."""
+        """The name is taken. By our own ReplicaSet, which the cache will show: all is well. By another: the next
+        attempt hashes with a higher collision count, which the status carries."""
         existing = await self._client.get(REPLICASETS, work.deployment.namespace, name)
         document = existing.peek()
         reference = ownership.controller_reference(document["metadata"])

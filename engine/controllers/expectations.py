@@ -1,8 +1,8 @@
 """What a controller wrote and its cache has not shown yet.
 
-A controller that decides on a cache without its own last writes repeats them: twice the pods. The cache says up to which
-revision it is complete, so one number per owner is enough for everything that was created or changed. A deletion may
-leave no revision behind (the answer may be a Status), so deletions are remembered by key and uid.
+A controller that decides on a cache without its own last writes repeats them: twice the pods. The cache says up to
+which revision it is complete, so one number per owner is enough for everything that was created or changed. A deletion
+may leave no revision behind (the answer may be a Status), so deletions are remembered by key and uid.
 """
 
 from __future__ import annotations

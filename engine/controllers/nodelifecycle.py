@@ -20,7 +20,7 @@ from engine.api.errors import StatusError
 from engine.api.resource import LEASES, NODES, PODS
 from engine.client.client import Client
 from engine.client.transport import Operation
-from engine.controllers import conditions, ownership, taints
+from engine.controllers import conditions, taints
 from engine.controllers.timestamps import rfc3339
 from engine.informers.informer import Change, Informers
 from engine.runtime.controller import Controller, Requeue, Result, Source
@@ -51,7 +51,7 @@ class NodeLifecycleController:
         client: Client,
         informers: Informers,
         recorder: EventRecorder,
-        settings: Settings = Settings(),  # noqa: B008 - frozen
+        settings: Settings = Settings(),
         *,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
@@ -164,7 +164,9 @@ class NodeLifecycleController:
         operations = []
         wanted = taints.next_taints(document, self._now())
         if wanted is not None:
-            metadata = {"resourceVersion": str(node.resource_version)}  # others write taints too: the list is theirs as well
+            metadata = {
+                "resourceVersion": str(node.resource_version)
+            }  # others write taints too: the list is theirs as well
             patch = {"metadata": metadata, "spec": {"taints": wanted or None}}
             operations.append(self._client.patching(NODES, None, node.name, patch))
         ready = conditions.find(document.get("status") or {}, "Ready")
@@ -181,7 +183,12 @@ class NodeLifecycleController:
         for type in WATCHED:
             current = conditions.find({"conditions": known}, type)
             if current is None:
-                unknown = {"type": type, "status": "Unknown", "reason": "NodeStatusNeverUpdated", "message": NEVER_POSTED}
+                unknown = {
+                    "type": type,
+                    "status": "Unknown",
+                    "reason": "NodeStatusNeverUpdated",
+                    "message": NEVER_POSTED,
+                }
                 known.append({**unknown, "lastHeartbeatTime": moment, "lastTransitionTime": moment})
             elif current["status"] == "Unknown":
                 continue
@@ -222,9 +229,7 @@ class NodeLifecycleController:
                 next_seconds = min(next_seconds, left)
                 continue
             self._recorder.record(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {pod.key}")
-            operations.append(
-                self._client.deleting(PODS, pod.namespace, pod.name, preconditions={"uid": pod.uid})
-            )
+            operations.append(self._client.deleting(PODS, pod.namespace, pod.name, preconditions={"uid": pod.uid}))
         return operations, None if next_seconds == math.inf else next_seconds
 
     async def _collect(self, name: str) -> tuple[list[Operation], float | None]:
@@ -241,9 +246,7 @@ class NodeLifecycleController:
             return [], self._settings.gone_seconds  # the cache lags
         del self._missing[name]
         return [
-            self._client.deleting(
-                PODS, pod.namespace, pod.name, gracePeriodSeconds=0, preconditions={"uid": pod.uid}
-            )
+            self._client.deleting(PODS, pod.namespace, pod.name, gracePeriodSeconds=0, preconditions={"uid": pod.uid})
             for pod in pods
         ], None
 

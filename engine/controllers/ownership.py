@@ -111,4 +111,6 @@ async def may_adopt(client: Client, resource: Resource, owner: Object) -> bool:
 
 def is_gone(result: Object | StatusError) -> bool:
     """Whether a write was refused because its object is no longer there (or a namesake is)."""
-    return isinstance(result, StatusError) and (result.code == 404 or (result.code == 409 and result.reason == "Conflict"))
+    return isinstance(result, StatusError) and (
+        result.code == 404 or (result.code == 409 and result.reason == "Conflict")
+    )

@@ -122,7 +122,9 @@ def _progress(facts: Facts, counted: Mapping[str, int], known: list[Condition]) 
     if not facts.rolling:
         return known
     present = conditions.find(facts.status, PROGRESSING)
-    settled = present is not None and present["reason"] == COMPLETE and counted["replicas"] == counted["updatedReplicas"]
+    settled = (
+        present is not None and present["reason"] == COMPLETE and counted["replicas"] == counted["updatedReplicas"]
+    )
     if settled:
         return known
     subject = f'ReplicaSet "{facts.new.name}"' if facts.new else f'Deployment "{facts.deployment.name}"'
@@ -133,7 +135,10 @@ def _progress(facts: Facts, counted: Mapping[str, int], known: list[Condition]) 
         moving = condition(PROGRESSING, "True", "ReplicaSetUpdated", f"{subject} is progressing.", facts.now)
         if present is not None and present["status"] == "True" and "lastTransitionTime" in present:
             moving["lastTransitionTime"] = present["lastTransitionTime"]
-        return [*conditions.without(known, PROGRESSING), moving]  # even of the same reason: the deadline counted from here
+        return [
+            *conditions.without(known, PROGRESSING),
+            moving,
+        ]  # even of the same reason: the deadline counted from here
     if _timed_out(facts, known):
         late = condition(PROGRESSING, "False", TIMED_OUT, f"{subject} has timed out progressing.", facts.now)
         return conditions.replaced(known, late)
@@ -147,9 +152,7 @@ def _pause(facts: Facts, known: list[Condition]) -> list[Condition]:
     paused = bool(facts.deployment.peek()["spec"].get("paused"))
     was_paused = present is not None and present["reason"] == PAUSED
     if paused and not was_paused:
-        return conditions.replaced(
-            known, condition(PROGRESSING, "Unknown", PAUSED, "Deployment is paused", facts.now)
-        )
+        return conditions.replaced(known, condition(PROGRESSING, "Unknown", PAUSED, "Deployment is paused", facts.now))
     if was_paused and not paused:
         resumed = condition(PROGRESSING, "Unknown", "DeploymentResumed", "Deployment is resumed", facts.now)
         return conditions.replaced(known, resumed)

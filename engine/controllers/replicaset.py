@@ -85,7 +85,9 @@ class ReplicaSetController:
         self._sets = informers.get(REPLICASETS, indexes={CONTROLLER: by_controller})
         self._pods = informers.get(PODS, indexes={REPLICAS: replica_states})
         self._expectations = Expectations(self._pods.cache, clock=clock)
-        self._unchecked: dict[str, set[str]] = {}  # ReplicaSet key → pods whose labels nobody compared since they changed
+        self._unchecked: dict[
+            str, set[str]
+        ] = {}  # ReplicaSet key → pods whose labels nobody compared since they changed
         self._status_written: dict[str, float] = {}  # uid → when
         sources = [Source(self._sets, self._set_changed), Source(self._pods, self._pod_changed)]
         self.controller = Controller("replicaset", sources, self.reconcile)

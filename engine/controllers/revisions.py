@@ -46,7 +46,9 @@ class ReplicaSet:
     ready: int = 0
     available: int = 0
     terminating: int = 0
-    desired: int | None = None  # annotations: the Deployment's replicas, and those plus surge, when this was last scaled
+    desired: int | None = (
+        None  # annotations: the Deployment's replicas, and those plus surge, when this was last scaled
+    )
     max: int | None = None
     revision: int = 0
 

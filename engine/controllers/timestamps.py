@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 
 def rfc3339(seconds: float) -> str:
     """`2026-11-23T10:00:00Z` for seconds since the epoch; fractions are cut off, as in metav1.Time."""
-    return datetime.fromtimestamp(int(seconds), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def epoch_seconds(text: str | None) -> float:
@@ -18,4 +18,4 @@ def epoch_seconds(text: str | None) -> float:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return 0.0
-    return moment.timestamp() if moment.tzinfo else moment.replace(tzinfo=timezone.utc).timestamp()
+    return moment.timestamp() if moment.tzinfo else moment.replace(tzinfo=UTC).timestamp()
