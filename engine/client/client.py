@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine._object import Object
-from engine.api.errors import StatusError
 from engine.api.resource import PODS, Resource
-from engine.client.transport import Body, Operation, Page, PatchType, Transport
+from engine.client.transport import Answers, Body, Operation, Page, PatchType, Transport
 
 
 class Client:
@@ -58,8 +57,9 @@ class Client:
     async def bind(self, namespace: str, pod: str, node: str) -> Object:
         return await self.transport.execute(self.binding(namespace, pod, node))
 
-    async def batch(self, operations: Sequence[Operation]) -> list[Object | StatusError]:
-        """Many writes at once, each by itself; answers in order, refusals as values."""
+    async def batch(self, operations: Sequence[Operation]) -> Answers:
+        """Many writes at once, each by itself; answers in order, refusals as values. The bodies of all writes belong to
+        the client from the call on: a caller that goes on editing one passes a copy."""
         return await self.transport.batch(operations)
 
     # The same verbs as values, for batches.

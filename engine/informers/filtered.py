@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 from engine._cache import Cache
-from engine._watchlog import Expired, WatchLog
+from engine._watchlog import Expired
 from engine.client.transport import Shared
 from engine.informers.reflector import RELISTS_KEPT
 

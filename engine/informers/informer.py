@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from engine._cache import Cache, IndexSource
+from engine._cache import Cache
 from engine._watchlog import WatchLog
 from engine.api.resource import Resource
 from engine.client.client import Client
@@ -14,6 +15,9 @@ from engine.client.transport import Shared
 from engine.informers.filtered import FilteredFeed
 from engine.informers.reflector import Reflector
 from engine.informers.subscription import Change, Subscription
+
+if TYPE_CHECKING:
+    from engine._cache import IndexSource
 
 __all__ = ["Change", "Informer", "Informers", "Subscription"]
 
@@ -27,8 +31,8 @@ LOG_MAX_BYTES = 256 << 20
 class Informer:
     """A local cache of one resource (optionally one namespace, one selector), kept current by list and watch.
 
-    Over HTTPS a reflector feeds its own Cache and WatchLog; where the transport lends the server's (`shared`), those are
-    read and nothing runs. A namespace or selector in the server's process gets a small cache of what matches.
+    Over HTTPS a reflector feeds its own Cache and WatchLog; where the transport lends the server's (`shared`), those
+    are read and nothing runs. A namespace or selector in the server's process gets a small cache of what matches.
 
     What consumers and readers can rely on:
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from enum import Enum
 
@@ -14,7 +13,7 @@ from engine._cache import Cache
 from engine._watchlog import WatchLog
 from engine.api.errors import StatusError
 from engine.api.resource import Resource
-from engine.client.transport import Transport, WatchEvent
+from engine.client.transport import Transport, WatchEvent, WatchStream
 from engine.informers.backoff import Backoff
 
 LOG = logging.getLogger(__name__)
@@ -139,8 +138,8 @@ class Reflector:
     async def _list(self) -> None:
         """The content in pages, put aside until the last one is there."""
         query = self._selectors | {"limit": str(PAGE_SIZE)}
-        if version := self._not_older_than():
-            query |= {"resourceVersion": version, "resourceVersionMatch": "NotOlderThan"}
+        if newest := self._not_older_than():
+            query |= {"resourceVersion": newest, "resourceVersionMatch": "NotOlderThan"}
         page = await self._transport.list(self._resource, self._namespace, query=query)
         replacement = self._cache.replacement(page.resource_version)
         replacement.add(page.items)
@@ -165,7 +164,7 @@ class Reflector:
             self.relists.append(version)
         else:
             self._log.expire()  # nobody reads before the first content is there; who comes then starts with a snapshot
-        self._advance(version)
+        self.version = version  # of a server that lost its data, this may be an older one
         self._any_version = False
         self.phase = Phase.WATCH
         self.synced = True
@@ -177,7 +176,7 @@ class Reflector:
         async with aclosing(self._transport.watch(self._resource, self._namespace, query=query)) as stream:
             await self._follow(stream)
 
-    async def _follow(self, stream: AsyncGenerator[list[WatchEvent], None]) -> None:
+    async def _follow(self, stream: WatchStream) -> None:
         loop = asyncio.get_running_loop()
         start, version = loop.time(), self.version
         async for batch in stream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from engine._cache import Cache, Snapshot
@@ -124,7 +125,7 @@ class Subscription:
 
 
 class _Seen:
-    """What a consumer was told last, without a copy: a snapshot, read as far as the key `upto`, and the changes since."""
+    """What a consumer was told last, without a copy: a snapshot, read as far as `upto`, and the changes since."""
 
     def __init__(self, base: Snapshot, upto: str | None = "") -> None:
         self.base = base
@@ -146,9 +147,9 @@ class _Seen:
 
 
 class _Backlog:
-    """The way from what a consumer saw to the snapshot `target`, in pieces: deletions first, then the rest in key order.
+    """The way from what a consumer saw to the snapshot `target`: deletions first, then the rest in key order.
 
-    The initial content is the way from nothing.
+    Taken in pieces. The initial content is the way from nothing.
     """
 
     def __init__(self, seen: _Seen, target: Snapshot, *, initial: bool) -> None:
@@ -157,7 +158,7 @@ class _Backlog:
         self._seen = seen
         self._initial = initial
         self._fresh = seen.base is target  # nothing was seen before: no comparison needed
-        self._gone = iter(()) if self._fresh else iter(seen.keys())
+        self._gone: Iterator[str] | None = None if self._fresh else iter(seen.keys())
         self._after = ""
 
     def take(self, max_changes: int) -> list[Change]:
