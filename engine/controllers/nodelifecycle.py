@@ -43,8 +43,8 @@ class Settings:
 
 
 class NodeLifecycleController:
-    """`now` is wall-clock time in seconds, for what is written; `clock` a monotonic one, for what is measured: heartbeats
-    are timed by their arrival, so that the nodes' clocks do not matter."""
+    """`now` is wall-clock time in seconds, for what is written; `clock` a monotonic one, for what is measured:
+    heartbeats are timed by their arrival, so that the nodes' clocks do not matter."""
 
     def __init__(
         self,
@@ -92,6 +92,7 @@ class NodeLifecycleController:
             return (name, SWEEP)
         if change.old is not None and _heartbeat(change.object) != _heartbeat(change.old):
             self._heard[name] = self._clock()
+            return (name, SWEEP) if name in self._silent else (name,)
         return (name,)
 
     def _lease_changed(self, change: Change) -> Iterable[str]:

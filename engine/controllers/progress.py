@@ -1,4 +1,4 @@
-"""A Deployment's status: counts, and the conditions by which `kubectl rollout status` and `wait` know where it stands."""
+"""A Deployment's status: counts, and the conditions by which `kubectl rollout status` and `wait` see where it stands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMPLETE, TIMED_OUT, PAUSED = "NewReplicaSetAvailable", "ProgressDeadlineExceede
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that a Deployment's status follows from. `rolling` is false while it is paused or being scaled, when nobody
-    expects a rollout to make progress; `outcome` is the Progressing condition that this reconcile itself brought about."""
+    expects a rollout to make progress; `outcome` is the Progressing condition that this reconcile brought about."""
 
     deployment: Object
     strategy: Strategy

@@ -76,8 +76,8 @@ def ready_since(pod: Mapping[str, Any]) -> float:
 
 
 def first_to_delete(pods: Sequence[Object], count: int, related: Iterable[Object], now: float) -> list[Object]:
-    """The `count` pods that a smaller ReplicaSet loses least by. `related` are the active pods of all ReplicaSets of the
-    same owner: of two equal pods the one goes that shares its node with more of them."""
+    """The `count` pods that a smaller ReplicaSet loses least by. `related` are the active pods of all ReplicaSets of
+    the same owner: of two equal pods the one goes that shares its node with more of them."""
     if count >= len(pods):
         return list(pods)
     crowding = Counter(pod.peek()["spec"].get("nodeName", "") for pod in related)

@@ -67,7 +67,7 @@ class _Work:
 
 
 class ReplicaSetController:
-    """Keeps every ReplicaSet's pods at `spec.replicas`. `now` is wall-clock time in seconds, `clock` a monotonic one."""
+    """Keeps every ReplicaSet's pods at `spec.replicas`. `now` is wall-clock time in seconds, `clock` is monotonic."""
 
     def __init__(
         self,
@@ -165,10 +165,8 @@ class ReplicaSetController:
                     adoptions = []
             except StatusError as error:
                 work.error, adoptions = error, []
-            for pod in releases:
-                operations.append(ownership.releasing(self._client, PODS, pod, [work.uid]))
-            for pod in adoptions:
-                operations.append(ownership.adopting(self._client, PODS, pod, work.owner, REPLICASETS))
+            operations += [ownership.releasing(self._client, PODS, pod, [work.uid]) for pod in releases]
+            operations += [ownership.adopting(self._client, PODS, pod, work.owner, REPLICASETS) for pod in adoptions]
             claims += [(work, pod) for pod in (*releases, *adoptions)]
         if not operations:
             return

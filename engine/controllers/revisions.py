@@ -123,8 +123,8 @@ def next_revision(old: Sequence[ReplicaSet]) -> int:
 
 
 def inherited_annotations(deployment: Object, rs: ReplicaSet | None, revision: int) -> dict[str, str]:
-    """The annotations that the current ReplicaSet (None: one to be created) lacks: the Deployment's own, and its revision;
-    the numbers that it had before are kept as history."""
+    """The annotations that the current ReplicaSet (None: one to be created) lacks: the Deployment's own, and its
+    revision; the numbers that it had before are kept as history."""
     wanted = {key: value for key, value in deployment.annotations.items() if key not in _NOT_INHERITED}
     has: Mapping[str, str] = rs.object.annotations if rs is not None else {}
     lacking = {key: value for key, value in wanted.items() if has.get(key) != value}
@@ -143,7 +143,7 @@ def _shortened(history: str) -> str:
 
 
 def sizing_annotations(replicas: int, surge: int) -> dict[str, str]:
-    """What a ReplicaSet remembers of its Deployment's size, so that later scaling in mid-rollout can be proportional."""
+    """What a ReplicaSet remembers of its Deployment's size: later scaling in mid-rollout shall be proportional."""
     return {DESIRED_REPLICAS: str(replicas), MAX_REPLICAS: str(replicas + surge)}
 
 

@@ -39,8 +39,8 @@ def managed_taints(node: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 
 def next_taints(node: Mapping[str, Any], now: float) -> list[Taint] | None:
-    """All taints that the node shall have, those of others as they are; None when it has them. A node whose state is not
-    known yet keeps what it registered with."""
+    """All taints that the node shall have, those of others as they are; None when it has them. A node whose state is
+    not known yet keeps what it registered with."""
     taints: Sequence[Taint] = (node.get("spec") or {}).get("taints") or []
     wanted = managed_taints(node)
     if conditions.find(node.get("status") or {}, "Ready") is None:
