@@ -6,52 +6,31 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from engine._object import Object
 from engine.api import timestamps
-from engine.api.errors import bad_request, not_found
+from engine.api.errors import bad_request
 from engine.kubelet.attempt import Attempt, attempts_of
+from engine.server.podlogs import LogOptions
 
 CHUNK_BYTES = 1 << 16
 POLL_SECONDS = 0.1  # how often a file that is being followed is looked at
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
-    """The query of `pods/log`. None means no limit."""
-
-    container: str = ""
-    follow: bool = False
-    previous: bool = False
-    timestamps: bool = False
-    tail_lines: int | None = None
-    since_seconds: int | None = None
-    since_time: datetime | None = None
-    limit_bytes: int | None = None
-
-
 class ContainerLogs:
     """Answers `pods/log` from the directory of a process runtime in this machine."""
 
-    def __init__(self, directory: Path, pod: Callable[[str, str], Object | None]) -> None:
-        """`pod` finds a pod by namespace and name."""
+    def __init__(self, directory: Path) -> None:
         self._pods_directory = directory / "pods"
-        self._pod = pod
 
-    async def read(self, namespace: str, name: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """The log's bytes as they come. Raises StatusError before the first byte: for a pod or container that is not
-        there, has not started, or has no previous attempt. A follow ends when the container has ended."""
-        pod = self._pod(namespace, name)
-        if pod is None:
-            raise not_found("", "pods", name)
-        container = chosen_container(pod, options.container)
-        attempt = self._attempt(pod, container, previous=options.previous)
+    async def open(self, pod: Object, options: LogOptions) -> AsyncIterator[bytes]:
+        """The log's bytes as they come. StatusError 400 for a container that has not started, or has no previous attempt.
+        A follow ends when the container has ended."""
+        attempt = self._attempt(pod, options.container, previous=options.previous)
         return _limited(_lines(attempt, options), options.limit_bytes)
 
     def _attempt(self, pod: Object, container: str, *, previous: bool) -> Attempt:
@@ -69,36 +48,13 @@ class ContainerLogs:
 class NoLogs:
     """Answers `pods/log` for simulated pods: they write nothing."""
 
-    def __init__(self, pod: Callable[[str, str], Object | None]) -> None:
-        self._pod = pod
-
-    async def read(self, namespace: str, name: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """Nothing, at once. Raises StatusError as `ContainerLogs` does."""
-        pod = self._pod(namespace, name)
-        if pod is None:
-            raise not_found("", "pods", name)
-        chosen_container(pod, options.container)
+    async def open(self, pod: Object, options: LogOptions) -> AsyncIterator[bytes]:
         return _nothing()
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    for chunk in ():
+    for chunk in list[bytes]():
         yield chunk
-
-
-def chosen_container(pod: Object, name: str) -> str:
-    """The container meant; the only one when none is named. StatusError 400 with Kubernetes' words otherwise."""
-    spec = pod.peek()["spec"]
-    names = [container["name"] for container in spec["containers"]]
-    init = [container["name"] for container in spec.get("initContainers") or ()]
-    if name:
-        if name not in names and name not in init:
-            raise bad_request(f"container {name} is not valid for pod {pod.name}")
-        return name
-    if len(names) == 1:
-        return str(names[0])
-    message = f"a container name must be specified for pod {pod.name}, choose one of: [{' '.join(names)}]"
-    raise bad_request(message + (f" or one of the init containers: [{' '.join(init)}]" if init else ""))
 
 
 def _waiting_reason(pod: Object, container: str) -> str:
@@ -148,8 +104,8 @@ async def _lines(attempt: Attempt, options: LogOptions) -> AsyncIterator[bytes]:
 
 def _since(options: LogOptions) -> bytes:
     """Records compare as bytes: each begins with its time. b"" is before all."""
-    if options.since_time is not None:
-        return timestamps.format_micro(options.since_time)[:-1].encode()
+    if options.since_time:
+        return timestamps.canonical_micro(options.since_time)[:-1].encode()
     if options.since_seconds is not None:
         at = time.time() - options.since_seconds
         return (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1e9):09d}").encode()
@@ -161,7 +117,7 @@ def _files(directory: Path) -> list[BinaryIO]:
     opened: dict[int, BinaryIO] = {}
     for name in (*sorted(_rotated(directory), key=lambda name: -int(name[4:])), "log"):
         with suppress(FileNotFoundError):
-            file = open(directory / name, "rb")
+            file = (directory / name).open("rb")
             opened.setdefault(os.fstat(file.fileno()).st_ino, file)
     return list(opened.values())
 

@@ -186,18 +186,20 @@ class Nodes:
         operations = [
             self._new_lease(name, now) if name in self._no_lease else self._renewal(name, now) for name in names
         ]
+        found = []
         for name, answer in zip(names, await self._client.batch(operations), strict=True):
             if not isinstance(answer, StatusError):
                 self._no_lease.pop(name, None)
-            elif answer.code == 409:  # left by an earlier life
-                self._no_lease.pop(name, None)
-                self._behind[name] = None
+            elif answer.code == 409 and name in self._no_lease:  # left by an earlier life
+                del self._no_lease[name]
+                found.append(name)
             elif answer.code == 404:
                 self._no_lease[name] = None
                 self._behind[name] = None
             else:
                 LOG.warning("node %s: its Lease was refused: %s", name, answer.message)
                 self._behind[name] = None
+        await self._renew(found)
 
     def _renewal(self, name: str, now: str) -> Operation:
         spec = {"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now}
@@ -218,10 +220,7 @@ class Nodes:
             return []
         operations = []
         for name in names:
-            patch = {
-                "metadata": {"labels": self._labels(name)},
-                "status": self._status(name, self._informer.cache.get(name)),
-            }
+            patch = {"status": self._status(name, self._informer.cache.get(name))}
             operations.append(self._client.patching(NODES, None, name, patch, type="strategic", subresource="status"))
         answers = await self._client.batch(operations)
         return [(name, answer) for name, answer in zip(names, answers, strict=True) if isinstance(answer, StatusError)]

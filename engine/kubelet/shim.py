@@ -7,7 +7,7 @@ container has ended. Whoever holds the lock decides about the attempt: a shim th
 begun or ended before, leaves without starting anything.
 
 Files of DIR: `spec` (read; NUL-separated `name=value`), `stop` (read on SIGTERM: `grace=SECONDS`, `reason=WORD`),
-`state` (begun; with `pid` once it runs) and `exit` (ended; durable), both written as lines `name=value`, `log`, `log.1` …
+`state` (begun; with `pid` once it runs) and `exit` (ended; durable), both written as lines `name=value`, `log`, `log.1`
 (the container runtime interface's form: time, stream, F or P, text; P marks a line that goes on in the next record).
 Nothing here imports the engine: it must stay small, and readable by an engine of another version.
 """
