@@ -28,7 +28,7 @@ class ContainerLogs:
         self._pods_directory = directory / "pods"
 
     async def open(self, pod: Object, options: LogOptions) -> AsyncIterator[bytes]:
-        """The log's bytes as they come. StatusError 400 for a container that has not started, or has no previous attempt.
+        """The log as it comes. StatusError 400 for a container that has not started, or has no previous attempt.
         A follow ends when the container has ended."""
         attempt = self._attempt(pod, options.container, previous=options.previous)
         return _limited(_lines(attempt, options), options.limit_bytes)
