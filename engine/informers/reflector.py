@@ -164,7 +164,7 @@ class Reflector:
             self.relists.append(version)
         else:
             self._log.expire()  # nobody reads before the first content is there; who comes then starts with a snapshot
-        self._advance(version)
+        self.version = version  # of a server that lost its data, this may be an older one
         self._any_version = False
         self.phase = Phase.WATCH
         self.synced = True
