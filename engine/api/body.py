@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 import yaml
 
 from engine._json import duplicate_fields
-from engine.api.schema import Schema
+from engine.api.schema import ANY, Schema
 
 MAX_ALIASED_NODES = 1_000_000  # what a YAML body may grow to when its aliases are written out
 _SUMMARY_BYTES = 30
@@ -81,19 +81,20 @@ def strict_problems(value: Any, schema: Schema, parsed: Parsed | None = None) ->
 
 def _collect(value: Any, schema: Schema, path: str, found: dict[str, None]) -> None:
     if isinstance(value, list) and not isinstance(value, Pairs):
-        if schema.shape == "list":
+        if schema.shape in ("list", "any"):
             for index, item in enumerate(value):
-                _collect(item, schema.item, f"{path}[{index}]", found)
+                _collect(item, schema.item if schema.shape == "list" else ANY, f"{path}[{index}]", found)
         return
-    if not isinstance(value, dict | Pairs) or schema.shape not in ("object", "map"):
+    if not isinstance(value, dict | Pairs) or schema.shape not in ("object", "map", "any"):
         return
     seen = set()
+    children = schema.fields if schema.shape == "object" else None
     for key, item in value.items() if isinstance(value, dict) else value:
         inner = f"{path}.{key}" if path else key
         if key in seen:
             found[f'duplicate field "{inner}"'] = None
         seen.add(key)
-        child = schema.item if schema.shape == "map" else schema.fields.get(key)
+        child = children.get(key) if children is not None else schema.item
         if child is None:
             found[f'unknown field "{inner}"'] = None
         else:
@@ -120,8 +121,6 @@ def _json_fault(data: bytes, error: orjson.JSONDecodeError) -> str:
 
 class _Loader(yaml.CSafeLoader):
     """Plain values without what only YAML 1.1 has: times and base-60 numbers are strings."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
@@ -171,5 +170,6 @@ _PLAIN = {
     "tag:yaml.org,2002:merge": (r"<<", "<"),
     "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
 }
+_Loader.yaml_implicit_resolvers = {}
 for _tag, (_pattern, _first) in _PLAIN.items():
     _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), list(_first))

@@ -1,7 +1,8 @@
 """Bytes or dicts from a client → a document as Kubernetes' Go types would hold and write it.
 
 Values of a wrong type are refused. Unknown fields are dropped and reported, duplicates are reported. Zero values that
-Go leaves out are dropped, and those that it always writes are added, so that what is stored is what a client reads back.
+Go leaves out are dropped, and those that it always writes are added, so that a client reads
+back what is stored.
 
 The walk is one closure per schema node, made when the node is first met; it knows nothing of paths. Only when something
 is wrong is the document walked again, slowly, to say where.

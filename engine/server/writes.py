@@ -27,6 +27,8 @@ MAX_ATTEMPTS = 8  # of one write whose precondition keeps failing
 
 Verb = Literal["create", "update", "patch", "delete"]
 PatchType = Literal["merge", "strategic", "json", "apply"]
+# What a client in this process has in hand, or bytes from the wire.
+Body = bytes | Mapping[str, Any] | Sequence[Any] | Object | None
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class WriteRequest:
     namespace: str | None
     name: str
     user: User
-    body: bytes | Mapping[str, Any] | Sequence[Any] | Object | None = None
+    body: Body = None
     subresource: str = ""
     media: str = JSON
     patch_type: PatchType = "merge"
@@ -78,9 +80,9 @@ Prepare = Callable[[WriteRequest], Prepared]
 class Pipeline:
     """Runs writes against one store."""
 
-    def __init__(self, store: Store, verbs: Mapping[Verb, Prepare]) -> None:
+    def __init__(self, store: Store, prepare: Prepare) -> None:
         self._store = store
-        self._verbs = verbs
+        self._prepare = prepare
 
     async def run(self, requests: Sequence[WriteRequest]) -> list[Result | StatusError]:
         """Each request by itself, the answers in order: all are prepared, then committed as one group. Those that have to
@@ -106,7 +108,7 @@ class Pipeline:
         for index in waiting:
             request = requests[index]
             try:
-                ready = self._verbs[request.verb](request)
+                ready = self._prepare(request)
             except StatusError as refusal:
                 results[index] = refusal
             except Exception as error:
