@@ -2,7 +2,8 @@
 
     python bench/http_servers.py [--seconds 3] [--connections 8]
 
-Needs `uvicorn` and `httptools` beside the engine's own dependencies. Prints requests per second and server CPU per request.
+Needs `uvicorn` and `httptools` beside the engine's own dependencies. Prints requests per second and the server's CPU
+time per request.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ async def load(port: int, seconds: float, connections: int) -> int:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    request = b"GET /api/v1/namespaces/default/configmaps/c HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n"
+    request = (
+        b"GET /api/v1/namespaces/default/configmaps/c HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n"
+    )
     until = time.perf_counter() + seconds
 
     async def connection() -> int:
