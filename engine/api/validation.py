@@ -1,12 +1,14 @@
 """Rules for single values and the wording of faults: what Kubernetes says, to the letter.
 
-A rule is a function from a value to the messages that are wrong with it, `()` when nothing is. A constructor (`required`,
-`invalid`, …) makes the `Cause` of one fault. Rules that run on every write remember strings that they have judged, at most
-`_REMEMBERED` of them and none longer than the rule allows, so that the same names and labels are judged once.
+A rule is a function from a value to the messages of what is wrong with it, `()` when nothing is. A constructor
+(`required`, `invalid`, …) makes the `Cause` of one fault. Rules that run on every write remember strings that they have
+judged, at most `_REMEMBERED` of them and none longer than the rule allows, so that the same names and labels are judged
+once.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -23,6 +25,7 @@ _REMEMBERED = 8192  # strings per rule
 INT32_MAX = 2**31 - 1
 IS_IMMUTABLE = "field is immutable"
 NOT_NEGATIVE = "must be greater than or equal to 0"
+NOT_POSITIVE = "must be greater than zero"
 
 
 # Causes
@@ -119,33 +122,24 @@ def range_message(low: int, high: int) -> str:
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
-_LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _KEY = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 
 _is_label = re.compile(_LABEL).fullmatch
 _is_subdomain = re.compile(_SUBDOMAIN).fullmatch
-_is_label_1035 = re.compile(_LABEL_1035).fullmatch
 _is_key = re.compile(_KEY).fullmatch
 
 _LABEL_MESSAGE = regex_message(
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
-    "alphanumeric character",
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
+    "with an alphanumeric character",
     _LABEL,
     "my-name",
     "123-abc",
 )
 _SUBDOMAIN_MESSAGE = regex_message(
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
-    "with an alphanumeric character",
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "and end with an alphanumeric character",
     _SUBDOMAIN,
     "example.com",
-)
-_LABEL_1035_MESSAGE = regex_message(
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and "
-    "end with an alphanumeric character",
-    _LABEL_1035,
-    "my-name",
-    "abc-123",
 )
 _KEY_MESSAGE = regex_message(
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
@@ -155,8 +149,8 @@ _KEY_MESSAGE = regex_message(
     "123-abc",
 )
 _LABEL_VALUE_MESSAGE = regex_message(
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-    "with an alphanumeric character",
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character",
     f"({_KEY})?",
     "MyValue",
     "my_value",
@@ -191,18 +185,14 @@ def dns1123_subdomain(value: str) -> Messages:
     return messages if _is_subdomain(value) else (*messages, _SUBDOMAIN_MESSAGE)
 
 
-def dns1035_label(value: str) -> Messages:
-    messages: Messages = () if len(value) <= 63 else (max_length_message(63),)
-    return messages if _is_label_1035(value) else (*messages, _LABEL_1035_MESSAGE)
-
-
 @_remembering(317)
 def qualified_name(value: str) -> Messages:
     """A label key: a name, or `prefix/name` with a DNS subdomain as prefix."""
     prefix, slash, name = value.rpartition("/")
     if "/" in prefix:
         return (
-            f"a valid label key {_KEY_MESSAGE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+            f"a valid label key {_KEY_MESSAGE} with an optional DNS subdomain prefix and '/' "
+            "(e.g. 'example.com/MyName')",
         )
     messages: Messages = ()
     if slash and not prefix:
@@ -280,6 +270,15 @@ def header_name(value: str) -> Messages:
     return (regex_message(message, _HEADER, "X-Header-Name"),)
 
 
+def ip_address(value: str) -> Messages:
+    """An address without a zone."""
+    try:
+        ipaddress.ip_address(value if "%" not in value else "")
+    except ValueError:
+        return ("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",)
+    return ()
+
+
 def port_number(value: int) -> Messages:
     return () if 1 <= value <= 65535 else (range_message(1, 65535),)
 
@@ -299,6 +298,11 @@ def port_name(value: str) -> Messages:
     if value.startswith("-") or value.endswith("-"):
         messages.append("must not begin or end with a hyphen")
     return tuple(messages)
+
+
+def port(value: int | str) -> Messages:
+    """A port by number or by name."""
+    return port_name(value) if isinstance(value, str) else port_number(value)
 
 
 # Shapes that many kinds share
