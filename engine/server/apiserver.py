@@ -32,6 +32,8 @@ from engine.storage.store import Store, Table
 SERVER = User("system:apiserver", ("system:masters",))
 FUTURE_SECONDS = 3.0  # how long a read waits for a version that the store has not reached
 T = TypeVar("T")
+Answers = list[Object | StatusError]
+Requests = list[WriteRequest]
 
 
 class Operation(Protocol):
@@ -58,8 +60,9 @@ class Operation(Protocol):
 class APIServer:
     """Serves the kinds of a table from a store. One asyncio loop owns it, the store's.
 
-    Every write takes the whole way, whoever asks: authorisation, decoding, defaults, validation, field managers, revision,
-    durability. Refusals are StatusError; `handle` turns them, and whatever else goes wrong, into Kubernetes' Status.
+    Every write takes the whole way, whoever asks: authorisation, decoding, defaults, validation, field managers,
+    revision, durability. Refusals are StatusError; `handle` turns them, and whatever else goes wrong, into Kubernetes'
+    Status.
     """
 
     def __init__(
@@ -249,10 +252,10 @@ class APIServer:
         """`body` are DeleteOptions. The object when it is still there or Kubernetes answers so, else a Status."""
         return await self._one("delete", resource, namespace, name, body, user, "", options)
 
-    async def batch(self, operations: Sequence[Operation], *, user: User) -> list[Object | StatusError]:
+    async def batch(self, operations: Sequence[Operation], *, user: User) -> Answers:
         """Each operation by itself, the answers in order: all of them are prepared, then committed in one group."""
-        results: list[Object | StatusError] = []
-        requests: list[WriteRequest] = []
+        results: Answers = []
+        requests: Requests = []
         refused: dict[int, StatusError] = {}
         for index, asked in enumerate(operations):
             try:

@@ -62,16 +62,16 @@ class Metrics(Collector):
         for (verb, resource), buckets in self._durations.items():
             total = 0.0
             told: list[tuple[str, float]] = []
-            for bound, count in zip((*map(str, BUCKETS), "+Inf"), buckets, strict=False):
-                total += count
+            for bound, within in zip((*map(str, BUCKETS), "+Inf"), buckets, strict=False):
+                total += within
                 told.append((bound, total))
             durations.add_metric((verb, resource), told, buckets[-1])
         yield durations
         running = GaugeMetricFamily(
             "apiserver_longrunning_requests", "Watches and logs that are open.", labels=("verb", "resource")
         )
-        for (verb, resource), count in self._running.items():
-            running.add_metric((verb, resource), count)
+        for (verb, resource), open_now in self._running.items():
+            running.add_metric((verb, resource), open_now)
         yield running
         objects = GaugeMetricFamily("apiserver_resource_objects", "Stored objects.", labels=("resource",))
         for resource, size in self._sizes():
