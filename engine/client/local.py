@@ -71,10 +71,10 @@ class LocalServer(Protocol):
 
 
 class LocalTransport:
-    """A server in this process, as `user`. Writes take the server's whole way: only HTTP and its encoding are left out.
+    """A server in this process, as `user`. Writes take the server's whole way; only HTTP and its encoding fall away.
 
-    The bodies of `execute` and `batch` are read where they lie, perhaps after the call was suspended: they belong to the
-    transport, and nobody changes them afterwards.
+    The bodies of `execute` and `batch` are read where they lie, perhaps after the call was suspended: they belong to
+    the transport, and nobody changes them afterwards.
     """
 
     def __init__(self, server: LocalServer, user: User = ADMIN) -> None:
