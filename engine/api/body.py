@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 import yaml
 
 from engine._json import duplicate_fields
-from engine.api.schema import Schema
+from engine.api.schema import ANY, Schema
 
 MAX_ALIASED_NODES = 1_000_000  # what a YAML body may grow to when its aliases are written out
+MAX_DEPTH = 256  # of nested objects and lists
 _SUMMARY_BYTES = 30
+_TOO_DEEP = "exceeded max depth"
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -37,6 +39,8 @@ def parse_json(data: bytes) -> Parsed:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"couldn't get version/kind; json parse error: {_json_fault(data, error)}") from None
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        _check_depth(value)
     if not duplicate_fields(data):
         return Parsed(value)
     pairs = json.loads(data, object_pairs_hook=Pairs)
@@ -45,20 +49,60 @@ def parse_json(data: bytes) -> Parsed:
 
 def parse_yaml(data: bytes) -> Parsed:
     """YAML, or JSON that is sent as YAML. Dates stay strings and keys become strings, as in Kubernetes."""
+    if data[:1] == b"{":
+        try:
+            return parse_json(data)
+        except ValueError:
+            pass  # it may still be YAML in flow style
+    _check_yaml_depth(data)
     loader = _Loader(data)
     try:
         node = loader.get_single_node()
         value = loader.construct(node) if node is not None else None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise ValueError(f"error converting YAML to JSON: yaml: {where}{problem}") from None
-    except RecursionError:
-        raise ValueError("error converting YAML to JSON: yaml: exceeded max depth") from None
+        raise _yaml_fault(error) from None
     finally:
         loader.dispose()
     return Parsed(value, bool(loader.duplicates), None, loader.duplicates)
+
+
+def _check_depth(value: Any) -> None:
+    """Level by level, since a value that is too deep for recursion is what this looks for."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"couldn't get version/kind; json parse error: {_TOO_DEEP}")
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+
+
+def _check_yaml_depth(data: bytes) -> None:
+    """On the parser's events, which come without recursion: composing what is too deep would overflow C's stack."""
+    if sum(data.count(mark) for mark in (b"{", b"[", b"- ", b"-\n", b":", b"?")) <= MAX_DEPTH:
+        return
+    depth = 0
+    try:
+        for event in yaml.parse(data, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise ValueError(f"error converting YAML to JSON: yaml: {_TOO_DEEP}")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    except yaml.YAMLError as error:
+        raise _yaml_fault(error) from None
+
+
+def _yaml_fault(error: yaml.YAMLError) -> ValueError:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark is not None else ""
+    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    return ValueError(f"error converting YAML to JSON: yaml: {where}{problem}")
 
 
 def summary(data: bytes) -> str:
@@ -81,19 +125,20 @@ def strict_problems(value: Any, schema: Schema, parsed: Parsed | None = None) ->
 
 def _collect(value: Any, schema: Schema, path: str, found: dict[str, None]) -> None:
     if isinstance(value, list) and not isinstance(value, Pairs):
-        if schema.shape == "list":
+        if schema.shape in ("list", "any"):
             for index, item in enumerate(value):
-                _collect(item, schema.item, f"{path}[{index}]", found)
+                _collect(item, schema.item if schema.shape == "list" else ANY, f"{path}[{index}]", found)
         return
-    if not isinstance(value, dict | Pairs) or schema.shape not in ("object", "map"):
+    if not isinstance(value, dict | Pairs) or schema.shape not in ("object", "map", "any"):
         return
     seen = set()
+    children = schema.fields if schema.shape == "object" else None
     for key, item in value.items() if isinstance(value, dict) else value:
         inner = f"{path}.{key}" if path else key
         if key in seen:
             found[f'duplicate field "{inner}"'] = None
         seen.add(key)
-        child = schema.item if schema.shape == "map" else schema.fields.get(key)
+        child = children.get(key) if children is not None else schema.item
         if child is None:
             found[f'unknown field "{inner}"'] = None
         else:
@@ -120,8 +165,6 @@ def _json_fault(data: bytes, error: orjson.JSONDecodeError) -> str:
 
 class _Loader(yaml.CSafeLoader):
     """Plain values without what only YAML 1.1 has: times and base-60 numbers are strings."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
@@ -171,5 +214,6 @@ _PLAIN = {
     "tag:yaml.org,2002:merge": (r"<<", "<"),
     "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
 }
+_Loader.yaml_implicit_resolvers = {}
 for _tag, (_pattern, _first) in _PLAIN.items():
     _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), list(_first))

@@ -1,7 +1,8 @@
 """Bytes or dicts from a client → a document as Kubernetes' Go types would hold and write it.
 
 Values of a wrong type are refused. Unknown fields are dropped and reported, duplicates are reported. Zero values that
-Go leaves out are dropped, and those that it always writes are added, so that what is stored is what a client reads back.
+Go leaves out are dropped, and those that it always writes are added, so that a client reads
+back what is stored.
 
 The walk is one closure per schema node, made when the node is first met; it knows nothing of paths. Only when something
 is wrong is the document walked again, slowly, to say where.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -66,22 +67,34 @@ def decode(
 
 
 def decode_document(
-    document: Document, schema: Schema, resource: Resource, *, field_validation: str = "Warn"
+    document: Document,
+    schema: Schema,
+    resource: Resource,
+    *,
+    field_validation: str = "Warn",
 ) -> Decoded:
     """The same for a dict of a client in this process. It is copied where it is walked; free-form parts are shared."""
     return _decode(wire.Parsed(document), schema, resource, field_validation)
 
 
 def decode_patched(
-    document: Document, schema: Schema, resource: Resource, *, field_validation: str = "Warn"
+    document: Document,
+    schema: Schema,
+    resource: Resource,
+    *,
+    field_validation: str = "Warn",
+    duplicates: Sequence[str] = (),
 ) -> Decoded:
-    """The same for what a patch has made of an object: what is wrong then is the patch's fault, 422."""
+    """The same for what a patch has made of an object: what is wrong then is the patch's fault, 422. `duplicates` are
+    those of the patch itself, told before the unknown fields."""
     unknown: list[str] = []
     try:
         walked = walk_of(schema)(document, unknown)
     except Mismatch as error:
         raise _bad_patch(document, str(error) or describe_mismatch(document, schema)) from None
-    warnings = wire.strict_problems(document, schema) if unknown and field_validation != "Ignore" else []
+    warnings = list(duplicates) if field_validation != "Ignore" else []
+    if unknown and field_validation != "Ignore":
+        warnings += wire.strict_problems(document, schema)
     if warnings and field_validation == "Strict":
         raise _bad_patch(document, "strict decoding error: " + ", ".join(warnings))
     return Decoded(_in_order(walked, resource), warnings)

@@ -1,7 +1,8 @@
 """Kubernetes' quantities: `100m`, `1Gi`, `1.5e3`. Exact, and written in one canonical form.
 
 The rule is that of the API documentation (`resource.Quantity`): no precision is lost, no fraction is written, the
-suffix is as large as possible, in the family (decimal, binary, exponent) that the text used; below a nano-unit is rounded up.
+suffix is as large as possible, in the family (decimal, binary, exponent) that the text used; what is below a nano-unit
+is rounded up.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Schema:
     )
 
     def __init__(self, raw: Json, definition: str = "", overrides: Json | None = None) -> None:
-        marks = {**raw, **(overrides or {})}
+        marks: dict[str, Any] = {**raw, **(overrides or {})}
         self.raw = raw
         self.definition = definition
         self.shape: Shape = _SPECIAL.get(definition) or _shape(raw)

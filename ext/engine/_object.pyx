@@ -1,0 +1,439 @@
+"""The view of one object, and paths into it."""
+
+cimport cython
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject
+from engine._json cimport loads_exact, spliced
+
+import json
+from collections.abc import ItemsView, Mapping, Sequence, ValuesView
+
+import orjson
+
+cdef enum:
+    MAX_PATHS = 1024  # parsed paths kept by their text
+
+
+# --- Paths ------------------------------------------------------------------------------------------------------------
+
+
+cdef tuple parse_path(str text):
+    """`a.b[0]['c/d']` as ("a", "b", 0, "c/d")."""
+    cdef list steps = []
+    cdef Py_ssize_t at = 0, end, size = len(text)
+    while at < size:
+        if text[at] == "[":
+            end = text.find("]", at)
+            if at + 1 < size and text[at + 1] in "'\"":
+                end = text.find(text[at + 1] + "]", at + 2) + 1
+                if end <= 0:
+                    raise ValueError(f"path {text!r}: quote at {at + 1} is not closed")
+                steps.append(text[at + 2 : end - 1])
+            elif end > at + 1 and text[at + 1 : end].isdecimal():
+                steps.append(int(text[at + 1 : end]))
+            else:
+                raise ValueError(f"path {text!r}: expected [number] or ['name'] at {at}")
+            at = end + 1
+            if at < size and text[at] not in ".[":
+                raise ValueError(f"path {text!r}: expected '.' or '[' at {at}")
+            if at == size - 1 and text[at] == ".":
+                raise ValueError(f"path {text!r}: nothing after '.'")
+            if at < size and text[at] == ".":
+                at += 1
+            continue
+        end = at
+        while end < size and text[end] not in ".[":
+            end += 1
+        if end == at:
+            raise ValueError(f"path {text!r}: expected a name at {at}")
+        steps.append(text[at:end])
+        at = end
+        if at < size and text[at] == ".":
+            at += 1
+            if at == size:
+                raise ValueError(f"path {text!r}: nothing after '.'")
+    if not steps:
+        raise ValueError("path is empty")
+    return tuple(steps)
+
+
+@cython.final
+cdef class Path:
+    def __init__(self, str text not None):
+        self.text = text
+        self.steps = parse_path(text)
+
+    cdef object find(self, object document, object default):
+        cdef PyObject *member
+        for step in self.steps:
+            if type(step) is str:
+                if type(document) is dict:
+                    member = PyDict_GetItemWithError(<dict>document, step)
+                    if member == NULL:
+                        return default
+                    document = <object>member
+                elif type(document) is MapView:
+                    document = (<MapView>document).data.get(step, default)
+                    if document is default:
+                        return default
+                elif isinstance(document, (Object, Mapping)):
+                    if step not in document:
+                        return default
+                    document = document[step]
+                else:
+                    return default
+            else:
+                if type(document) is ListView:
+                    document = (<ListView>document).data
+                if not isinstance(document, list) or step >= len(document):
+                    return default
+                document = document[step]
+        return document
+
+    def of(self, document, default=None):
+        return self.find(document, default)
+
+    def __repr__(self):
+        return f"Path({self.text!r})"
+
+
+cdef dict PATHS = {}
+
+
+cdef Path path_of(str text):
+    cdef PyObject *known = PyDict_GetItemWithError(PATHS, text)
+    if known != NULL:
+        return <Path>known
+    path = Path(text)
+    if len(PATHS) >= MAX_PATHS:
+        PATHS.clear()
+    PATHS[text] = path
+    return path
+
+
+# --- Read-only views --------------------------------------------------------------------------------------------------
+
+
+cdef inline object view(object value):
+    cdef MapView mapping
+    cdef ListView sequence
+    if type(value) is dict:
+        mapping = MapView.__new__(MapView)
+        mapping.data = <dict>value
+        return mapping
+    if type(value) is list:
+        sequence = ListView.__new__(ListView)
+        sequence.data = <list>value
+        return sequence
+    return value
+
+
+cdef object plain(object value):
+    """The dict or list behind a view, for encoders and comparisons inside this module."""
+    if type(value) is MapView:
+        return (<MapView>value).data
+    if type(value) is ListView:
+        return (<ListView>value).data
+    return value
+
+
+cdef object editable(object value):
+    """A deep copy made of dicts and lists."""
+    value = plain(value)
+    if type(value) is dict:
+        return {key: editable(member) for key, member in (<dict>value).items()}
+    if type(value) is list:
+        return [editable(member) for member in <list>value]
+    return value
+
+
+cdef bint is_flat(dict data) except -1:
+    for value in data.values():
+        if type(value) is dict or type(value) is list:
+            return False
+    return True
+
+
+@cython.final
+cdef class MapView:
+    """A JSON object that can only be read."""
+
+    def __init__(self):
+        raise TypeError("views come from an Object")
+
+    def __getitem__(self, key):
+        return view(self.data[key])
+
+    def get(self, key, default=None):
+        cdef object value = self.data.get(key, default)
+        return view(value) if value is not default else default
+
+    def __contains__(self, key):
+        return key in self.data
+
+    def __iter__(self):
+        return iter(self.data)
+
+    def __len__(self):
+        return len(self.data)
+
+    def keys(self):
+        return self.data.keys()
+
+    def values(self):
+        return self.data.values() if is_flat(self.data) else ValuesView(self)
+
+    def items(self):
+        return self.data.items() if is_flat(self.data) else ItemsView(self)
+
+    def to_dict(self):
+        return editable(self)
+
+    def __deepcopy__(self, memo):
+        return editable(self)
+
+    def __eq__(self, other):
+        other = plain(other)
+        return self.data == other if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None
+
+    def __repr__(self):
+        return repr(self.data)
+
+
+@cython.final
+cdef class ListView:
+    """A JSON array that can only be read."""
+
+    def __init__(self):
+        raise TypeError("views come from an Object")
+
+    def __getitem__(self, index):
+        return view((<object>self.data)[index])
+
+    def __contains__(self, value):
+        return plain(value) in self.data
+
+    def __iter__(self):
+        for value in self.data:
+            yield view(value)
+
+    def __reversed__(self):
+        for value in reversed(self.data):
+            yield view(value)
+
+    def __len__(self):
+        return len(self.data)
+
+    def index(self, value, *bounds):
+        return self.data.index(plain(value), *bounds)
+
+    def count(self, value):
+        return self.data.count(plain(value))
+
+    def to_list(self):
+        return editable(self)
+
+    def __deepcopy__(self, memo):
+        return editable(self)
+
+    def __eq__(self, other):
+        other = plain(other)
+        return self.data == other if isinstance(other, list) else NotImplemented
+
+    __hash__ = None
+
+    def __repr__(self):
+        return repr(self.data)
+
+
+Mapping.register(MapView)
+Sequence.register(ListView)
+
+
+# --- The object -------------------------------------------------------------------------------------------------------
+
+
+cdef bytes encoded(object document):
+    try:
+        return orjson.dumps(document, default=plain_or_error)
+    except TypeError as error:
+        if "64-bit" not in str(error):
+            raise ValueError(f"cannot be written as JSON: {error}") from None
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=plain_or_error).encode()
+
+
+def plain_or_error(value):
+    """What encoders do with a view."""
+    found = plain(value)
+    if found is value:
+        if isinstance(value, Mapping):
+            return dict(value)
+        raise TypeError(f"{type(value).__name__} is no JSON type")
+    return found
+
+
+cdef dict document_of(bytes raw):
+    document = loads_exact(raw)
+    if type(document) is not dict:
+        raise ValueError("expected a JSON object at offset 0")
+    return <dict>document
+
+
+cdef inline str text_of(dict document, str name):
+    cdef PyObject *value = PyDict_GetItemWithError(document, name)
+    if value == NULL or type(<object>value) is not str:
+        return ""
+    return <str>value
+
+
+cdef long long version_of(dict metadata) except? -1:
+    cdef str text = text_of(metadata, "resourceVersion")
+    if not text or len(text) > 18 or not text.isascii() or not text.isdecimal():
+        return 0
+    return int(text)
+
+
+cdef Object made(bytes raw, dict document):
+    cdef Object obj = Object.__new__(Object)
+    cdef dict metadata
+    obj.raw = raw
+    obj.document = document
+    metadata = obj.metadata()
+    obj.name = text_of(metadata, "name")
+    obj.namespace = text_of(metadata, "namespace")
+    obj.uid = text_of(metadata, "uid")
+    obj.resource_version = version_of(metadata)
+    obj.key = obj.namespace + "/" + obj.name if obj.namespace else obj.name
+    return obj
+
+
+cdef Object as_object(object item):
+    """What a table accepts as an item."""
+    if type(item) is Object:
+        return <Object>item
+    if type(item) is bytes:
+        return made(<bytes>item, document_of(<bytes>item))
+    if isinstance(item, (bytearray, memoryview)):
+        raw = bytes(item)
+        return made(raw, document_of(raw))
+    if not isinstance(item, (Mapping, dict)):
+        raise ValueError(f"expected a JSON object, not {type(item).__name__}")
+    raw = encoded(item)
+    return made(raw, document_of(raw))
+
+
+cdef Object restamped(Object obj, long long resource_version):
+    """The same state at another revision."""
+    raw = spliced(obj.raw, resource_version)
+    return made(raw, document_of(raw))
+
+
+@cython.final
+cdef class Object:
+    def __cinit__(self, *args):
+        self.raw = b""
+        self.key = self.name = self.namespace = self.uid = ""
+
+    def __init__(self, raw not None):
+        cdef Object other = as_object(raw)
+        self.raw = other.raw
+        self.document = other.document
+        self.key = other.key
+        self.name = other.name
+        self.namespace = other.namespace
+        self.uid = other.uid
+        self.resource_version = other.resource_version
+
+    @staticmethod
+    def adopt(bytes raw not None, dict document not None):
+        return made(raw, document)
+
+    cdef dict parsed(self):
+        if self.document is None:
+            self.document = document_of(self.raw)
+        return self.document
+
+    cdef dict metadata(self):
+        cdef PyObject *found = PyDict_GetItemWithError(self.parsed(), "metadata")
+        if found == NULL or type(<object>found) is not dict:
+            return {}
+        return <dict>found
+
+    cdef void release(self) noexcept:
+        """Lets the parsed form go; the next reader parses again."""
+        self.document = None
+
+    @property
+    def generation(self):
+        value = self.metadata().get("generation", 0)
+        return value if type(value) is int else 0
+
+    @property
+    def kind(self):
+        return text_of(self.parsed(), "kind")
+
+    @property
+    def api_version(self):
+        return text_of(self.parsed(), "apiVersion")
+
+    @property
+    def labels(self):
+        value = self.metadata().get("labels")
+        return view(value if type(value) is dict else {})
+
+    @property
+    def annotations(self):
+        value = self.metadata().get("annotations")
+        return view(value if type(value) is dict else {})
+
+    @property
+    def owner_references(self):
+        value = self.metadata().get("ownerReferences")
+        return view(value if type(value) is list else [])
+
+    @property
+    def finalizers(self):
+        value = self.metadata().get("finalizers")
+        return view(value if type(value) is list else [])
+
+    @property
+    def deletion_timestamp(self):
+        return text_of(self.metadata(), "deletionTimestamp") or None
+
+    def __getitem__(self, str key not None):
+        return view(self.parsed()[key])
+
+    def __contains__(self, key):
+        return key in self.parsed()
+
+    def get(self, str key not None, default=None):
+        cdef PyObject *value = PyDict_GetItemWithError(self.parsed(), key)
+        return default if value == NULL else view(<object>value)
+
+    def get_path(self, str path not None, default=None):
+        value = path_of(path).find(self.parsed(), default)
+        return default if value is default else view(value)
+
+    def to_dict(self):
+        return loads_exact(self.raw)
+
+    def peek(self):
+        return self.parsed()
+
+    def decode(self, type):
+        import msgspec
+
+        return msgspec.json.decode(self.raw, type=type)
+
+    def __eq__(self, other):
+        if not isinstance(other, Object):
+            return NotImplemented
+        return self is other or self.raw == (<Object>other).raw
+
+    def __hash__(self):
+        return hash(self.raw)
+
+    def __repr__(self):
+        return f"<Object {self.kind} {self.key} at {self.resource_version}>"
