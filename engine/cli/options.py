@@ -73,7 +73,9 @@ def listen_option(command: Command) -> Command:
 def node_options(command: Command) -> Command:
     return _apply(
         command,
-        click.option("--nodes", type=click.IntRange(0, 1_000_000), default=1, show_default=True, help="How many nodes."),
+        click.option(
+            "--nodes", type=click.IntRange(0, 1_000_000), default=1, show_default=True, help="How many nodes."
+        ),
         click.option(
             "--runtime",
             type=click.Choice(["process", "simulated"]),

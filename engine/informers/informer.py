@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from engine._cache import Cache, IndexSource
+from engine._cache import Cache
 from engine._watchlog import WatchLog
 from engine.api.resource import Resource
 from engine.client.client import Client
@@ -14,6 +15,9 @@ from engine.client.transport import Shared
 from engine.informers.filtered import FilteredFeed
 from engine.informers.reflector import Reflector
 from engine.informers.subscription import Change, Subscription
+
+if TYPE_CHECKING:
+    from engine._cache import IndexSource
 
 __all__ = ["Change", "Informer", "Informers", "Subscription"]
 
@@ -123,7 +127,12 @@ def _feed(
     """Who fills an informer's own cache: the server's log, or list and watch."""
     if shared is not None:
         return FilteredFeed(
-            shared, pair.cache, namespace=namespace, label_selector=label_selector, field_selector=field_selector
+            shared,
+            pair.cache,
+            pair.log,
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
         )
     return Reflector(
         client.transport,

@@ -217,6 +217,8 @@ cdef class WatchLog:
             raise Expired(f"too old resource version: {cursor.after} ({self.floor})")
         cursor.next = self.first_after(cursor.after)
         cursor.passed = cursor.after
+        if cursor.after <= self.resource_version:
+            cursor.after = -1  # the position says it all: a replace may still bring records of this very revision
         return cursor
 
     cdef long long first_after(self, long long revision):
