@@ -26,10 +26,12 @@ from engine.kubelet.addresses import REGISTRY, LoopbackAddresses
 from engine.kubelet.attempt import SHUTDOWN, Attempt, settle
 from engine.kubelet.container import Container
 from engine.kubelet.environment import ConfigError, Reference
+from engine.kubelet.logs import ContainerLogs
 from engine.kubelet.pod import ProcessPod
 from engine.kubelet.runtime import NodeFacts, Report, Reporter
 from engine.kubelet.supervisor import Supervisor
 from engine.runtime.events import EventRecorder
+from engine.server.podlogs import LogSource
 
 LOG = logging.getLogger(__name__)
 TURN_SECONDS = 0.01  # the loop is held for no longer than about this
@@ -66,6 +68,7 @@ class ProcessRuntime:
         self.base_env = {name: os.environ[name] for name in INHERITED if name in os.environ}
         self.log_bytes, self.log_files = log_bytes, log_files
         self.clock = clock
+        self.logs: LogSource = ContainerLogs(directory)
         self._client = client
         self._events = events
         self._pods_directory = directory / "pods"
