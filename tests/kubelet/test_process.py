@@ -214,7 +214,9 @@ async def test_a_pod_removed_from_the_api_ends_and_leaves_nothing(tmp_path: Path
 
 
 async def test_two_replicas_bind_the_same_port_on_addresses_of_their_own(tmp_path: Path) -> None:
-    serve = "import os, socket; s = socket.create_server((os.environ['IP'], 18080)); print('up', flush=True); s.accept()"
+    serve = (
+        "import os, socket; s = socket.create_server((os.environ['IP'], 18080)); print('up', flush=True); s.accept()"
+    )
     env = [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]
     container = {"name": "main", "image": "none", "command": ["python3", "-c", serve], "env": env}
     async with running(tmp_path) as node:
