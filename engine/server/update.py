@@ -62,9 +62,7 @@ class Update:
         if not managed:
             # Kubernetes files a scale without its time.
             now = None if request.subresource == "scale" else timestamps.now()
-            track_update(
-                document, old, options.manager, resource.api_version, kind.schema, request.subresource, now
-            )
+            track_update(document, old, options.manager, resource.api_version, kind.schema, request.subresource, now)
         before = old["metadata"]
         for member in KEPT:
             if member in before and (member == "generation" or not metadata.get(member)):
@@ -108,8 +106,9 @@ class Update:
         uid, version = metadata.get("uid"), metadata.get("resourceVersion")
         if uid and uid != live.uid:
             why = (
-                f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{live.key}, ResourceVersion: 0, "
-                f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {live.uid}"
+                f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{live.key}, "
+                "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
+                f"UID in precondition: {uid}, UID in object meta: {live.uid}"
             )
             raise conflict(resource.group, resource.plural, live.name, why)
         if not version or version == "0":
@@ -123,9 +122,7 @@ class Update:
         if not name:
             raise bad_request("name must be provided")
         if name != request.name:
-            raise bad_request(
-                f"the name of the object ({name}) does not match the name on the URL ({request.name})"
-            )
+            raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({request.name})")
         if request.namespace is not None:
             if metadata.get("namespace") not in (None, "", request.namespace):
                 raise namespaces.mismatch()

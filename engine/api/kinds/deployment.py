@@ -74,9 +74,7 @@ def default(document: Document) -> None:
     if spec.get("progressDeadlineSeconds") is None:
         spec["progressDeadlineSeconds"] = 600
     default_template(spec.setdefault("template", {}))
-    for condition in document.setdefault("status", {}).get("conditions") or ():
-        condition.setdefault("lastUpdateTime", None)
-        condition.setdefault("lastTransitionTime", None)
+    document.setdefault("status", {})
 
 
 def prepare_create(document: Document) -> None:
@@ -111,7 +109,9 @@ def _strategy_faults(strategy: Values) -> list[Cause]:
         why = "may not be specified when strategy `type` is 'Recreate'"
         return [forbidden("spec.strategy.rollingUpdate", why)]
     if type_ != "RollingUpdate":
-        return [not_supported("spec.strategy", {"Type": type_, "RollingUpdate": rolling}, ("Recreate", "RollingUpdate"))]
+        return [
+            not_supported("spec.strategy", {"Type": type_, "RollingUpdate": rolling}, ("Recreate", "RollingUpdate"))
+        ]
     return _rolling_faults(rolling or {})
 
 
