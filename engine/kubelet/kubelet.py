@@ -22,7 +22,6 @@ from engine.kubelet.nodes import Nodes, NodeShape
 from engine.kubelet.runtime import Report, Runtime
 from engine.kubelet.writer import StatusWriter
 from engine.runtime.events import EventRecorder
-from engine.server.podlogs import LogSource
 
 LOG = logging.getLogger(__name__)
 BATCH_CHANGES = 1000
@@ -43,7 +42,8 @@ class _Known:
 class Kubelet:
     """Serves `node_names`, all of one shape, with one runtime.
 
-    Informers are asked for here: start them before `run`. `logs` answers the server's `pods/log`.
+    Informers are asked for here: start them before `run`. `run` registers the nodes and works until cancelled; `stop`
+    then ends the containers, and the pods stay. `events` is run here.
     """
 
     def __init__(
@@ -54,15 +54,14 @@ class Kubelet:
         runtime: Runtime,
         *,
         shape: NodeShape | None = None,
-        recorder: EventRecorder | None = None,
+        events: EventRecorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         shape = shape or NodeShape()
         self._facts = {name: shape.facts(name, index) for index, name in enumerate(node_names)}
         self._resources = {name: admission.NodeResources(facts.allocatable) for name, facts in self._facts.items()}
         self._runtime = runtime
-        self.logs: LogSource = runtime.logs
-        self._recorder = recorder
+        self._events = events
         self._informers = self._pod_informers(client, informers)
         self._nodes = Nodes(client, informers.get(NODES), self._facts, shape, runtime.name, clock=clock)
         through = (
@@ -84,21 +83,16 @@ class Kubelet:
         return next((pod for informer in self._informers if (pod := informer.cache.get(key))), None)
 
     async def run(self) -> None:
-        """Registers the nodes and works until cancelled, or until an informer stops; then ends the containers within
-        some 7 s, and their pods stay. Raises what keeps the nodes from being registered."""
+        """Returns when an informer stopped. Raises what keeps the nodes from being registered."""
         self._runtime.attach(self._facts, self._writer.put)
-        try:
-            await self._nodes.register()
-            await self._work()
-        finally:
-            await self._runtime.stop()
-
-    async def _work(self) -> None:
+        await self._nodes.register()
         self.registered.set()
         subscriptions = [informer.subscribe() for informer in self._informers]
         self._apply([change for subscription in subscriptions for change in await _initial(subscription)])
         self._runtime.retain(frozenset(self._known))
         workers = [self._writer.run(), self._runtime.run(), self._nodes.run()]
+        if self._events:
+            workers.append(self._events.run())
         tasks = [asyncio.create_task(worker) for worker in workers]
         followers = [
             asyncio.create_task(self._follow(s, i)) for s, i in zip(subscriptions, self._informers, strict=True)
@@ -111,6 +105,10 @@ class Kubelet:
             for task in (*tasks, *followers):
                 task.cancel()
             await asyncio.gather(*tasks, *followers, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """After `run`: ends what runs, gracefully, within some 7 s."""
+        await self._runtime.stop()
 
     async def _follow(self, subscription: Subscription, informer: Informer) -> None:
         while not informer.stopped:
@@ -180,8 +178,8 @@ class Kubelet:
         resources = self._resources[known.node]
         if "startTime" not in current and (shortage := resources.shortage(wanted)):
             known.rejected = True
-            if self._recorder:
-                self._recorder.record(pod, "Warning", *shortage)
+            if self._events:
+                self._events.record(pod, "Warning", *shortage)
             generation = document["metadata"].get("generation") or 0
             return Report(pod.key, pod.uid, status.rejected(*shortage, timestamps.now(), generation))
         resources.take(wanted)

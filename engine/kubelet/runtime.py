@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine._object import Object
-from engine.server.podlogs import LogSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,6 @@ class Runtime(Protocol):
     """Runs pods. Every call returns at once; what comes of it is reported. All of it happens on one loop."""
 
     name: str  # of the scheme in containerIDs and in nodeInfo
-    logs: LogSource
 
     def attach(self, nodes: Mapping[str, NodeFacts], report: Reporter) -> None:
         """Called once, first. What runs from an earlier life is found here."""

@@ -14,9 +14,7 @@ from engine._object import Object
 from engine.api import timestamps
 from engine.kubelet import status
 from engine.kubelet.addresses import SyntheticAddresses
-from engine.kubelet.logs import NoLogs
 from engine.kubelet.runtime import NodeFacts, Report, Reporter
-from engine.server.podlogs import LogSource
 
 Document = Mapping[str, Any]
 
@@ -63,7 +61,6 @@ class SimulatedRuntime:
         seed: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.logs: LogSource = NoLogs()
         self._start = (start or Delay()).sampler(seed)
         self._finish = finish.sampler(seed + 1) if finish else None
         self._clock = clock

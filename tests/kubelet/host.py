@@ -8,18 +8,17 @@ import sys
 from pathlib import Path
 
 from engine._object import Object
-from tests.kubelet.harness import Objects, Runner
+from tests.kubelet.harness import NODE, Objects, Runner
 
 
-async def main(directory: str, pods: str) -> None:
-    from tests.kubelet.harness import NODE
-
-    runner = Runner(Path(directory), Objects())
+async def main(directory: Path, pods: list[Object]) -> None:
+    runner = Runner(directory, Objects())
     runner.runtime.attach({NODE.name: NODE}, runner.report)
-    runner.sync(*[Object(document) for document in json.loads(Path(pods).read_text())])
+    runner.sync(*pods)
     print("up", flush=True)
     await runner.runtime.run()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    manifest = Path(sys.argv[2]).read_text()
+    asyncio.run(main(Path(sys.argv[1]), [Object(document) for document in json.loads(manifest)]))

@@ -77,7 +77,7 @@ async def test_an_end_that_nobody_saw_is_on_record(tmp_path: Path) -> None:
     await until(lambda: state.exists() and "pid=" in state.read_text())
     await kill(first)
     gate.touch()
-    await until(lambda: (state.parent / "exit").exists())
+    await until((state.parent / "exit").exists)
     async with running(tmp_path) as node:
         node.sync(job)
         await until(lambda: node.phase(job) == "Failed")
