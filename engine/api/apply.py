@@ -1,4 +1,4 @@
-"""Server-side apply: a manager says what it wants to own, and the object becomes what all managers' wishes add up to."""
+"""Server-side apply: managers say what they want to own, and the object becomes what their wishes add up to."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ BEFORE_FIRST_APPLY = "before-first-apply"
 
 
 class Applied(NamedTuple):
-    """What an apply makes of an object, to be decoded, defaulted and stored like any other write; `changed` is false when
-    the object is as it was, but for who owns what."""
+    """What an apply makes of an object, to be decoded, defaulted and stored like any other write; `changed` is false
+    when the object is as it was, but for who owns what."""
 
     document: Document
     changed: bool
@@ -48,28 +48,23 @@ def parse_apply(
     if warnings and field_validation == "Strict":
         faults = "".join(f"\n  {fault}" for fault in warnings)
         raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:{faults}")
-    metadata = config.get("metadata")
+    metadata = config.setdefault("metadata", {})
     if not isinstance(metadata, dict):
-        metadata = config["metadata"] = {}
-    for field, wanted in (("kind", resource.kind), ("apiVersion", resource.api_version)):
-        sent = config.get(field)
-        if not isinstance(sent, str) or not sent:
-            raise bad_request(
-                f"invalid object type: Object '{field.capitalize()}' is missing"
-                if field == "kind"
-                else "Incorrect version specified in apply patch. "
-                f"Specified patch version: , expected: {resource.api_version}"
-            )
-        if sent != wanted and field == "apiVersion":
-            raise bad_request(
-                f"Incorrect version specified in apply patch. Specified patch version: {sent}, expected: {wanted}"
-            )
-        if sent != wanted:
-            raise bad_request(f"{sent} in the patch does not match the expected kind {wanted}")
+        raise bad_request("error decoding YAML: metadata must be an object")
+    api_version = config.get("apiVersion", "")
+    if api_version != resource.api_version:
+        raise bad_request(
+            "Incorrect version specified in apply patch. "
+            f"Specified patch version: {api_version}, expected: {resource.api_version}"
+        )
+    if config.setdefault("kind", resource.kind) != resource.kind:
+        raise bad_request(
+            f"the kind of the object ({config['kind']}) does not match the kind of the URL ({resource.kind})"
+        )
     if metadata.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
     if metadata.setdefault("name", name) != name:
-        raise bad_request(f"metadata.name {metadata['name']} does not match the name in the URL {name}")
+        raise bad_request(f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})")
     return config, [] if field_validation == "Ignore" else warnings
 
 
@@ -85,9 +80,9 @@ def apply(
     now: str | None = None,
     ignored: tuple[str, ...] | None = None,
 ) -> Applied:
-    """Merges `config` into `live` (None: create) and takes away what the manager applied before and no longer does, unless
-    someone else owns it. StatusError 409 with one cause per field when other managers own what would change and `force`
-    is not set; 500 for a field that the schema does not have, as Kubernetes does. Nothing of its arguments is changed.
+    """Merges `config` into `live` (None: create) and takes away what the manager applied before and no longer does,
+    unless someone else owns it. StatusError 409 with one cause per field when other managers own what would change and
+    `force` is not set; 500 for a field that the schema does not have, as Kubernetes does. The arguments stay unchanged.
 
     `ignored` are top-level fields that this endpoint does not write (see `managedfields.track_update`).
     """
@@ -145,10 +140,10 @@ def _unmanaged(document: Document) -> Document:
 
 
 def _is_mine(entry: Entry, manager: str, subresource: str) -> bool:
-    return (
-        entry["operation"] == "Apply"
-        and entry.get("manager", "") == manager
-        and entry.get("subresource", "") == subresource
+    return (entry["operation"], entry.get("manager", ""), entry.get("subresource", "")) == (
+        "Apply",
+        manager,
+        subresource,
     )
 
 
@@ -258,23 +253,26 @@ def _merge_list(live: list[Any], config: list[Any], schema: Schema) -> list[Any]
         there.setdefault(element(item), item)
     names = [element(item) for item in live]
     order = list(wanted)
+    shared = [name for name in order if name in there]
     out: list[Any] = []
-    left, right = 0, 0
+    placed: set[str] = set()
+    left = right = turn = 0  # positions in the live list, the configuration's and the items of both
     while left < len(names) or right < len(order):
-        if left < len(names) and names[left] not in wanted:
-            out.append(live[left])
-            left += 1
-            continue
+        if left < len(names):
+            name = names[left]
+            if name not in wanted:
+                out.append(live[left])
+                left += 1
+                continue
+            if name in placed or (right < len(order) and name != order[right] and shared[turn] != name):
+                left += 1  # it is placed where the configuration has it
+                continue
         if right < len(order):
             name = order[right]
             out.append(_merge(there[name], wanted[name], schema.item) if name in there else wanted[name])
+            placed.add(name)
             right += 1
-            if left < len(names) and names[left] == name:
-                left += 1
-                continue
-        # An item that is wanted elsewhere in the order is placed when its turn comes.
-        if left < len(names) and (names[left] in order[:right] or right >= len(order)):
-            left += 1
+            turn += name in there
     return out
 
 

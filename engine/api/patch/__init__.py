@@ -46,7 +46,8 @@ def patched(document: Document, data: bytes, content_type: str, schema: Schema) 
         fault = str(error).rpartition("json parse error: ")[2]
         raise bad_request(fault if media_type == STRATEGIC else f"error decoding patch: {fault}") from None
     value: Any = parsed.value
-    if type(value) is not (list if media_type == JSON else dict):
+    fits = isinstance(value, list) if media_type == JSON else isinstance(value, dict)
+    if not fits:
         target = "[]interface {}" if media_type == JSON else "map[string]interface {}"
         got = {"[": "array", "{": "object", '"': "string", "t": "bool", "f": "bool", "n": "null"}
         kind = got.get(orjson.dumps(value)[:1].decode(), "number")
