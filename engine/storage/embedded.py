@@ -10,16 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine._cache import Cache
 from engine._object import Object
-from engine._watchlog import WatchLog
 from engine.api.resource import Resource
 from engine.storage.encoding import encode
 from engine.storage.journal import Journal, Record
 from engine.storage.store import EMPTY, Conflict, StorageError, Table, Write
+from engine.storage.tables import Events, Tables
 
 if TYPE_CHECKING:
-    from engine._cache import EventType, IndexSource, Item
+    from engine._cache import EventType, IndexSource
 
 LOG = logging.getLogger("engine.storage")
 GROUP_RECORDS = 1000  # a group that has this many takes no further writers: it must not hold the loop for long
@@ -46,13 +45,9 @@ class EmbeddedStore:
 
     def __init__(self, resources: Mapping[Resource, Mapping[str, IndexSource]], journal: Journal) -> None:
         self._journal = journal
-        self._tables: dict[Resource, Table] = {}
-        for resource, indexes in resources.items():
-            log = WatchLog()
-            self._tables[resource] = Table(Cache(indexes=indexes, log=log), log)
+        self._tables = Tables(resources)
         self._pending: dict[Resource, dict[str, Record]] = {resource: {} for resource in resources}
         self._assigned = 0  # the newest revision given to a write
-        self._revision = 0  # the newest revision that is visible
         self._gathering: deque[_Group] = deque()
         self._writing: _Group | None = None
         self._woken = False
@@ -62,10 +57,12 @@ class EmbeddedStore:
         self._thread: ThreadPoolExecutor | None = None
 
     async def start(self) -> None:
-        self._assigned = self._revision = self._journal.open()
+        self._assigned = self._journal.open()
         try:
-            for resource, table in self._tables.items():
-                await self._load(resource, table)
+            with self._tables.loading():
+                for resource, table in self._tables.items():
+                    await self._load(resource, table)
+                self._tables.advance(self._assigned)
         except BaseException:
             self._journal.close()
             raise
@@ -74,17 +71,14 @@ class EmbeddedStore:
         self._open = True
 
     async def _load(self, resource: Resource, table: Table) -> None:
-        replacement = table.cache.replacement(self._revision)
+        replacement = table.cache.replacement(self._assigned)
         try:
             for page in self._journal.load(resource):
                 replacement.add(page)
                 await asyncio.sleep(0)  # a big store must not make the process deaf while it loads
-            replacement.finish(self._revision)
+            replacement.finish(self._assigned)
         except ValueError as error:
             raise StorageError(f"cannot read the stored {resource.name}: {error}") from error
-        table.cache.advance(self._revision)
-        table.log.advance(self._revision)
-        table.log.expire()  # what was loaded is no news
 
     async def close(self) -> None:
         self._open = False
@@ -93,12 +87,11 @@ class EmbeddedStore:
             self._thread.shutdown()
             self._thread = None
         self._journal.close()
-        for table in self._tables.values():
-            table.log.close()
+        self._tables.close()
 
     @property
     def revision(self) -> int:
-        return self._revision
+        return self._tables.revision
 
     def table(self, resource: Resource) -> Table:
         return self._tables[resource]
@@ -200,18 +193,13 @@ class EmbeddedStore:
     def _publish(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        events: dict[Resource, list[tuple[EventType, Item]]] = {}
+        events: Events = {}
         for record in records:
             events.setdefault(record.resource, []).append((record.type, record.object))
             overlay = self._pending[record.resource]
             if overlay[record.key] is record:
                 del overlay[record.key]
-        for resource, batch in events.items():
-            self._tables[resource].cache.apply_batch(batch)
-        self._revision = records[-1].revision
-        for table in self._tables.values():
-            table.cache.advance(self._revision)
-            table.log.advance(self._revision)
+        self._tables.apply(events, records[-1].revision)
 
     def _fail(self, group: _Group, failure: BaseException) -> None:
         LOG.error("%d writes were not stored: %s", sum(len(g.records) for g in (group, *self._gathering)), failure)

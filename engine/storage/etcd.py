@@ -10,18 +10,17 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine._cache import Cache
 from engine._json import splice_resource_version
 from engine._object import Object
-from engine._watchlog import WatchLog
 from engine.api.resource import Resource
 from engine.storage import etcd_wire as wire
 from engine.storage.encoding import encode
 from engine.storage.etcd_client import Compacted, EtcdClient, Unavailable
 from engine.storage.store import Conflict, StorageError, Table, Write
+from engine.storage.tables import Events, Tables
 
 if TYPE_CHECKING:
-    from engine._cache import EventType, IndexSource, Item
+    from engine._cache import EventType, IndexSource
 
 LOG = logging.getLogger("engine.storage")
 PREFIX = b"/registry/"
@@ -67,12 +66,8 @@ class EtcdStore:
         self._client = EtcdClient(endpoints)
         self._deadline_seconds = deadline_seconds
         self._compact_seconds = compact_seconds
-        self._tables: dict[Resource, Table] = {}
-        for resource, indexes in resources.items():
-            log = WatchLog()
-            self._tables[resource] = Table(Cache(indexes=indexes, log=log), log)
+        self._tables = Tables(resources)
         self._named = {resource.name: resource for resource in resources}
-        self._revision = 0
         self._sent: dict[bytes, _Sent] = {}
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap of (revision, tie-breaker, waiter)
         self._waits = 0
@@ -85,15 +80,14 @@ class EtcdStore:
     async def start(self) -> None:
         self._client.open()
         try:
-            await self._list()
+            with self._tables.loading():
+                await self._list()
         except Unavailable as error:
             await self._client.close()
             raise StorageError(f"cannot reach etcd at {self._endpoints}: {error}") from error
         except BaseException:
             await self._client.close()
             raise
-        for table in self._tables.values():
-            table.log.expire()  # what was loaded is no news
         self._tasks.append(asyncio.create_task(self._follow()))
         if self._compact_seconds is not None:
             self._tasks.append(asyncio.create_task(self._compact_every(self._compact_seconds)))
@@ -107,12 +101,11 @@ class EtcdStore:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await self._client.close()
-        for table in self._tables.values():
-            table.log.close()
+        self._tables.close()
 
     @property
     def revision(self) -> int:
-        return self._revision
+        return self._tables.revision
 
     def table(self, resource: Resource) -> Table:
         return self._tables[resource]
@@ -140,17 +133,20 @@ class EtcdStore:
             start = page.kvs[-1].key + b"\0"
         for replacement in replacements.values():
             replacement.finish(revision)
-        self._advance(revision)
+        self._tables.advance(revision)
+        self._answer(revision)
 
     async def _follow(self) -> None:
         failures = 0
         while True:
             try:
-                async for response in self._client.watch(PREFIX, PREFIX_END, self._revision + 1):
+                async for response in self._client.watch(PREFIX, PREFIX_END, self._tables.revision + 1):
                     failures = 0
                     self._deliver(response)
             except Compacted:
-                LOG.warning("etcd has dropped the changes after revision %d: listing everything again", self._revision)
+                LOG.warning(
+                    "etcd has dropped the changes after revision %d: listing everything again", self._tables.revision
+                )
                 with contextlib.suppress(Unavailable, Compacted):
                     await self._list()
             except Unavailable as error:
@@ -161,7 +157,7 @@ class EtcdStore:
             failures += 1
 
     def _deliver(self, response: wire.WatchResponse) -> None:
-        events: dict[Resource, list[tuple[EventType, Item]]] = {}
+        events: Events = {}
         fresh: dict[tuple[Resource, str], Object] = {}  # what this response holds and the caches do not yet
         for deleted, kv in response.events:
             place = self._place(kv.key)
@@ -182,18 +178,13 @@ class EtcdStore:
             fresh[place] = obj
             kind: EventType = "ADDED" if kv.create_revision == kv.mod_revision else "MODIFIED"
             events.setdefault(resource, []).append((kind, obj))
-        for resource, batch in events.items():
-            self._tables[resource].cache.apply_batch(batch)
         if response.events:
-            self._advance(response.events[-1][1].mod_revision)
+            revision = response.events[-1][1].mod_revision
+            self._tables.apply(events, revision)
+            self._answer(revision)
 
-    def _advance(self, revision: int) -> None:
-        if revision <= self._revision:
-            return
-        self._revision = revision
-        for table in self._tables.values():
-            table.cache.advance(revision)
-            table.log.advance(revision)
+    def _answer(self, revision: int) -> None:
+        """Wakes the writers whose revision has arrived."""
         while self._waiting and self._waiting[0][0] <= revision:
             waiter = heapq.heappop(self._waiting)[2]
             if not waiter.done():
@@ -224,7 +215,7 @@ class EtcdStore:
 
     async def _compact_every(self, seconds: float) -> None:
         while True:
-            old = self._revision
+            old = self._tables.revision
             await asyncio.sleep(seconds)
             try:
                 await self._client.compact(old, timeout_seconds=self._deadline_seconds)
@@ -299,7 +290,7 @@ class EtcdStore:
         if failure is not None:
             raise failure
         for index, write, sent, revision in stored:
-            answer[index] = _result(write, sent, revision)
+            answer[index] = _result(write, sent, revision or self._tables.revision)
 
     async def _settle(self, sent: _Sent, request: bytes, call: Awaitable[bytes], deadline: float) -> wire.TxnResponse:
         """The transaction's answer, sent again for as long as etcd is away and there is time.
@@ -325,7 +316,7 @@ class EtcdStore:
             return response
 
     async def _delivered(self, revision: int, deadline: float) -> None:
-        if revision <= self._revision:
+        if revision <= self._tables.revision:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waits += 1
@@ -343,7 +334,7 @@ class EtcdStore:
         for write in gone:
             while self._left(deadline) > 0 and write.key in self._tables[write.resource].cache:
                 with contextlib.suppress(StorageError):
-                    await self._delivered(self._revision + 1, deadline)
+                    await self._delivered(self._tables.revision + 1, deadline)
 
     def _left(self, deadline: float) -> float:
         return deadline - asyncio.get_running_loop().time()
@@ -387,7 +378,7 @@ def _sent(write: Write) -> _Sent:
 
 
 def _result(write: Write, sent: _Sent, revision: int) -> Object:
-    if sent.delivered is not None and revision in {0, sent.delivered.resource_version}:
+    if sent.delivered is not None and sent.delivered.resource_version <= revision:
         return sent.delivered
     if sent.value is None:
         return encode(write.document, revision)
