@@ -431,6 +431,11 @@ cdef class Cache:
             return [key for key in self.keys() if not (<Object>self.objects[key]).namespace]
         return sorted((<Index>self.indexes[name]).postings.get(value, ()))
 
+    def index_size(self, str name not None, str value not None):
+        if name == "namespace" and "namespace" not in self.indexes:
+            return len(self.index_keys(name, value))
+        return len((<Index>self.indexes[name]).postings.get(value, ()))
+
     def index_values(self, str name not None):
         if name == "namespace" and "namespace" not in self.indexes:
             return sorted(self.namespaces)
