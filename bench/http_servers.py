@@ -67,7 +67,9 @@ async def load(port: int, seconds: float, connections: int) -> int:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    request = b"GET /api/v1/namespaces/default/configmaps/c HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n"
+    request = (
+        b"GET /api/v1/namespaces/default/configmaps/c HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n"
+    )
     until = time.perf_counter() + seconds
 
     async def connection() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,10 +15,12 @@ from engine.client.local import LocalTransport
 from engine.controllers.manager import ControllerManager
 from engine.informers.informer import Informers
 from engine.kubelet.kubelet import Kubelet
+from engine.kubelet.logs import ContainerLogs, NoLogs
 from engine.runtime.component import run_all
 from engine.runtime.events import EventRecorder
 from engine.scheduler.scheduler import Scheduler
 from engine.server.apiserver import APIServer
+from engine.server.podlogs import LogSource
 from engine.server.request import ADMIN, User
 from engine.storage import open_store
 
@@ -115,7 +117,6 @@ class ControlPlane:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.server = Server(settings)
-        self.kubelet: Kubelet | None = None
         self._programs: list[asyncio.Task[None]] = []
 
     @property
@@ -155,8 +156,8 @@ class ControlPlane:
 
     def _kubelet(self, client: Client, informers: Informers) -> Sequence[Program]:
         names = node_names(self.settings.nodes)
-        self.kubelet, programs = kubelet(client, informers, names, self.settings.runtime, self.settings.data_dir)
-        self.server.api.log_source = self.kubelet.logs
+        logs, programs = kubelet(client, informers, names, self.settings.runtime, self.settings.data_dir)
+        self.server.api.log_source = logs
         return programs
 
     async def failed(self) -> None:
@@ -176,9 +177,7 @@ class ControlPlane:
 
 def controllers(client: Client, informers: Informers) -> Sequence[Program]:
     """The controllers of one client."""
-    recorder = EventRecorder(client, "controllers")
-    manager = ControllerManager(client, informers, recorder=recorder)
-    return [recorder.run, manager.run]
+    return [ControllerManager(client, informers).run]
 
 
 def scheduler(client: Client, informers: Informers) -> Sequence[Program]:
@@ -192,21 +191,28 @@ def kubelet(
     names: Sequence[str],
     runtime: Literal["process", "simulated"],
     data_dir: Path,
-    images: Mapping[str, Sequence[str]] | None = None,
-) -> tuple[Kubelet, Sequence[Program]]:
-    """One kubelet for all these nodes, and what has to run for it."""
+) -> tuple[LogSource, Sequence[Program]]:
+    """One kubelet for all these nodes: who reads its containers' logs, and what has to run."""
     recorder = EventRecorder(client, "kubelet")
     made: Runtime
+    logs: LogSource
     if runtime == "process":
         from engine.kubelet.process import ProcessRuntime
 
-        made = ProcessRuntime(client, data_dir, images=images, events=recorder)
+        made, logs = ProcessRuntime(client, data_dir, events=recorder), ContainerLogs(data_dir)
     else:
         from engine.kubelet.simulated import SimulatedRuntime
 
-        made = SimulatedRuntime()
-    node_agent = Kubelet(client, informers, names, made, recorder=recorder)
-    return node_agent, [recorder.run, node_agent.run]
+        made, logs = SimulatedRuntime(), NoLogs()
+    agent = Kubelet(client, informers, names, made, events=recorder)
+
+    async def run() -> None:
+        try:
+            await agent.run()
+        finally:
+            await agent.stop()
+
+    return logs, [run]
 
 
 def node_names(count: int) -> Sequence[str]:

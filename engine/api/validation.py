@@ -7,6 +7,7 @@ A rule is a function from a value to the messages that are wrong with it, `()` w
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -23,6 +24,7 @@ _REMEMBERED = 8192  # strings per rule
 INT32_MAX = 2**31 - 1
 IS_IMMUTABLE = "field is immutable"
 NOT_NEGATIVE = "must be greater than or equal to 0"
+NOT_POSITIVE = "must be greater than zero"
 
 
 # Causes
@@ -119,12 +121,10 @@ def range_message(low: int, high: int) -> str:
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
-_LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _KEY = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 
 _is_label = re.compile(_LABEL).fullmatch
 _is_subdomain = re.compile(_SUBDOMAIN).fullmatch
-_is_label_1035 = re.compile(_LABEL_1035).fullmatch
 _is_key = re.compile(_KEY).fullmatch
 
 _LABEL_MESSAGE = regex_message(
@@ -139,13 +139,6 @@ _SUBDOMAIN_MESSAGE = regex_message(
     "with an alphanumeric character",
     _SUBDOMAIN,
     "example.com",
-)
-_LABEL_1035_MESSAGE = regex_message(
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and "
-    "end with an alphanumeric character",
-    _LABEL_1035,
-    "my-name",
-    "abc-123",
 )
 _KEY_MESSAGE = regex_message(
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
@@ -189,11 +182,6 @@ def dns1123_label(value: str) -> Messages:
 def dns1123_subdomain(value: str) -> Messages:
     messages: Messages = () if len(value) <= 253 else (max_length_message(253),)
     return messages if _is_subdomain(value) else (*messages, _SUBDOMAIN_MESSAGE)
-
-
-def dns1035_label(value: str) -> Messages:
-    messages: Messages = () if len(value) <= 63 else (max_length_message(63),)
-    return messages if _is_label_1035(value) else (*messages, _LABEL_1035_MESSAGE)
 
 
 @_remembering(317)
@@ -280,6 +268,15 @@ def header_name(value: str) -> Messages:
     return (regex_message(message, _HEADER, "X-Header-Name"),)
 
 
+def ip_address(value: str) -> Messages:
+    """An address without a zone."""
+    try:
+        ipaddress.ip_address(value if "%" not in value else "")
+    except ValueError:
+        return ("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",)
+    return ()
+
+
 def port_number(value: int) -> Messages:
     return () if 1 <= value <= 65535 else (range_message(1, 65535),)
 
@@ -299,6 +296,11 @@ def port_name(value: str) -> Messages:
     if value.startswith("-") or value.endswith("-"):
         messages.append("must not begin or end with a hyphen")
     return tuple(messages)
+
+
+def port(value: int | str) -> Messages:
+    """A port by number or by name."""
+    return port_name(value) if isinstance(value, str) else port_number(value)
 
 
 # Shapes that many kinds share

@@ -1,4 +1,4 @@
-"""A Deployment's status: counts, and the conditions by which `kubectl rollout status` and `wait` see where it stands."""
+"""A Deployment's status: its counts, and the conditions that `kubectl rollout status` and `wait` read."""
 
 from __future__ import annotations
 

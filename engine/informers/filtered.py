@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 from engine._cache import Cache
-from engine._watchlog import Expired
+from engine._watchlog import Expired, WatchLog
 from engine.client.transport import Shared
 from engine.informers.reflector import RELISTS_KEPT
 
@@ -24,6 +24,7 @@ class FilteredFeed:
         self,
         shared: Shared,
         cache: Cache,
+        log: WatchLog,
         *,
         namespace: str | None = None,
         label_selector: str = "",
@@ -34,6 +35,7 @@ class FilteredFeed:
         self.relists: deque[int] = deque(maxlen=RELISTS_KEPT)
         self._shared = shared
         self._cache = cache
+        self._log = log
         self._namespace = namespace
         self._label_selector = label_selector or None
         self._field_selector = field_selector or None
@@ -57,11 +59,10 @@ class FilteredFeed:
                 continue
 
     def _refill(self) -> None:
-        version = self._shared.cache.resource_version
-        self._cache.replace(
-            self._shared.cache.list(self._namespace, self._label_selector, self._field_selector), version
-        )
+        shared = self._shared.cache
+        rows = shared.list(self._namespace, self._label_selector, self._field_selector)
+        self._cache.replace(rows, shared.resource_version)
         if self.synced:
-            self.relists.append(version)
+            self.relists.append(self._log.resource_version)
         self.synced = True
         self.ready.set()

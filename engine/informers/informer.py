@@ -127,7 +127,12 @@ def _feed(
     """Who fills an informer's own cache: the server's log, or list and watch."""
     if shared is not None:
         return FilteredFeed(
-            shared, pair.cache, namespace=namespace, label_selector=label_selector, field_selector=field_selector
+            shared,
+            pair.cache,
+            pair.log,
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
         )
     return Reflector(
         client.transport,

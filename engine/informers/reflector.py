@@ -161,7 +161,7 @@ class Reflector:
     def _replaced(self, version: int) -> None:
         """The cache holds a whole content of this version now."""
         if self.synced:
-            self.relists.append(version)
+            self.relists.append(self._log.resource_version)  # what its records are stamped with
         else:
             self._log.expire()  # nobody reads before the first content is there; who comes then starts with a snapshot
         self.version = version  # of a server that lost its data, this may be an older one

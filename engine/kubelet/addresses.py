@@ -1,4 +1,4 @@
-"""Addresses of pods: loopback addresses that no other pod of this machine has, and synthetic ones for simulated pods."""
+"""Addresses of pods: loopback addresses unique on the machine, and synthetic ones for simulated pods."""
 
 from __future__ import annotations
 

@@ -50,7 +50,9 @@ class NodeResources:
                 continue
             used, capacity = self._used[name], self._allocatable[name]
             if amount and used + amount > capacity:
-                words = f"Node didn't have enough resource: {name}, requested: {amount}, used: {used}, capacity: {capacity}"
+                words = (
+                    f"Node didn't have enough resource: {name}, requested: {amount}, used: {used}, capacity: {capacity}"
+                )
                 return f"OutOf{name}", f"Pod was rejected: {words}"
         return None
 
@@ -66,7 +68,9 @@ class NodeResources:
 
 
 def _requested(container: Document) -> Amounts:
-    return {name: _amount(name, value) for name, value in ((container.get("resources") or {}).get("requests") or {}).items()}
+    return {
+        name: _amount(name, value) for name, value in ((container.get("resources") or {}).get("requests") or {}).items()
+    }
 
 
 def _amount(name: str, value: str) -> int:

@@ -1,4 +1,4 @@
-"""One attempt to run a container, as its directory tells it: exclusive to create, and decided by whoever holds its lock."""
+"""One attempt to run a container, as its directory tells it: made once, and decided by whoever holds its lock."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def attempts_of(container: Path) -> list[Attempt]:
 def settle(attempts: Sequence[Attempt]) -> list[Attempt]:
     """Returns the attempts that a shim keeps; every other one has an end on record afterwards.
 
-    An attempt without keeper and without an end either never began or lost its shim (machine stopped, shim killed). What
-    may live of it is killed first, then its end is written, both under its lock: a shim that comes late leaves again.
+    An attempt without keeper and without an end either never began or lost its shim (machine stopped, shim killed).
+    What may live of it is killed first, then its end is written, both under its lock: a shim that comes late leaves.
     Must not be called for an attempt whose shim is on its way.
     """
     kept: list[Attempt] = []
@@ -181,7 +181,8 @@ def _living(markers: set[bytes], leaders: set[tuple[str, str]]) -> Iterator[int]
 
 
 def _marked(pid: int, markers: set[bytes]) -> bool:
-    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+    try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return not markers.isdisjoint(file.read().split(b"\0"))
-    return False
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False

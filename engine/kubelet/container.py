@@ -120,7 +120,8 @@ class Container:
         self.announced_backoff = False
 
     def _remember_previous(self) -> None:
-        assert self.attempt and self.ended
+        assert self.attempt
+        assert self.ended
         if self.ended.reason != NEVER_STARTED:
             self.previous = (self.attempt, self.ended)
 

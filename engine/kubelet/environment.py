@@ -115,9 +115,7 @@ def _data(resource: Resource, ref: Document, lookup: Lookup) -> Mapping[str, str
     return dict(data)
 
 
-def _value_from(
-    chosen: Document, pod: Document, container: Document, facts: Facts, lookup: Lookup
-) -> str | None:
+def _value_from(chosen: Document, pod: Document, container: Document, facts: Facts, lookup: Lookup) -> str | None:
     """None for an optional key that is missing: the variable is then not set."""
     if field := chosen.get("fieldRef"):
         return field_value(field["fieldPath"], pod, facts)

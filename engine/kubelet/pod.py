@@ -124,8 +124,8 @@ class ProcessPod:
                 yield from environment.references(container.spec)
 
     def advance(self, lookup: Lookup) -> Report | None:
-        """Does what is to be done now. None when there is nothing to tell: the object says it already, or a container is
-        just starting and will be told of in a moment."""
+        """Does what is to be done now. None when there is nothing to tell: the object says it already, or a container
+        is just starting and will be told of in a moment."""
         self.next_at = None
         if self.removed or self.object is None:
             self._halt(self.containers.values(), REMOVED_GRACE_SECONDS, "Removed")
@@ -153,7 +153,9 @@ class ProcessPod:
         if limit is None:
             return False
         now = self._host.clock()
-        due = now + float(limit) - timestamps.age_seconds(self.started_at, timestamps.parse(timestamps.now()).timestamp())
+        due = (
+            now + float(limit) - timestamps.age_seconds(self.started_at, timestamps.parse(timestamps.now()).timestamp())
+        )
         if now < due:
             self._look_again(due)
             return False
@@ -193,7 +195,8 @@ class ProcessPod:
                 self._host.record(self.object, "Warning", "Failed", f"Error: {fault}")
 
     def _start(self, container: Container, lookup: Lookup) -> None:
-        assert self.object and self._node
+        assert self.object
+        assert self._node
         pod, spec = self.object.peek(), container.spec
         facts = Facts(self.address, self._node.address, self._node.allocatable)
         own = environment.variables(pod, spec, facts, lookup)
@@ -247,8 +250,8 @@ class ProcessPod:
         return Report(self.object.key, self.uid, wanted, gone)
 
     def _is_told(self, wanted: dict[str, Any], current: Mapping[str, Any]) -> bool:
-        """The object says it; or it was told before and the object still agrees in what others judge a pod by, so that a
-        server that keeps a field in another form than it was sent is not told for ever."""
+        """The object says it; or it was told before and the object still agrees in what others judge a pod by, so
+        that a server that keeps a field in another form than it was sent is not told for ever."""
         status.keep_transitions(wanted, self._told)
         status.keep_transitions(wanted, current)
         return status.is_current(wanted, current) or (wanted == self._told and status.agrees(wanted, current))
@@ -261,7 +264,8 @@ class ProcessPod:
         init = [self._container_status(c, "PodInitializing", stays_down, init=True) for c in self._init]
         begun = all(c.running if c.sidecar else _succeeded(c) for c in self._init)
         main = [
-            self._container_status(c, "ContainerCreating" if begun else "PodInitializing", stays_down) for c in self._main
+            self._container_status(c, "ContainerCreating" if begun else "PodInitializing", stays_down)
+            for c in self._main
         ]
         jobs = [s for s, c in zip(init, self._init, strict=True) if not c.sidecar]
         phase = self._phase(spec, jobs, main, gone)
@@ -288,7 +292,9 @@ class ProcessPod:
             return "Succeeded" if codes and all(code == 0 for code in codes) else "Failed"
         return status.phase(spec, init, main)
 
-    def _container_status(self, container: Container, reason: str, stays_down: bool, *, init: bool = False) -> dict[str, Any]:
+    def _container_status(
+        self, container: Container, reason: str, stays_down: bool, *, init: bool = False
+    ) -> dict[str, Any]:
         policy = "OnFailure" if init and self._policy == "Always" else self._policy
         waits = not stays_down and container.ended is not None and container.wants_start(policy)
         told = container.status("process", waits=waits, reason="CrashLoopBackOff" if waits else reason, init=init)

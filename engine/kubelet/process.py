@@ -1,8 +1,8 @@
 """The runtime `process`: a container is a local process, kept by a shim that outlives the control plane.
 
-What an image would bring has to be there: the command is the container's own, or mapped from its image's name. A pod has
-a loopback address of its own, a working directory that goes with it (unless workingDir says otherwise), and no other
-isolation: volumes, probes, security contexts and resource limits are not applied.
+What an image would bring has to be there: the command is the container's own, or mapped from its image's name. A pod
+has a loopback address of its own, a working directory that goes with it (unless workingDir says otherwise), and no
+other isolation: volumes, probes, security contexts and resource limits are not applied.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ class ProcessRuntime:
         """Adopts what runs; what has lost its shim has an end on record afterwards."""
         for removed in self._pods_directory.glob("*" + REMOVED):
             shutil.rmtree(removed, ignore_errors=True)
-        containers = [entry for pod in self._pods_directory.iterdir() for entry in pod.iterdir() if "." not in entry.name]
+        containers = [
+            entry for pod in self._pods_directory.iterdir() for entry in pod.iterdir() if "." not in entry.name
+        ]
         numbered = [attempt for entry in containers for attempt in entry.iterdir() if attempt.name.isdigit()]
         kept = settle([Attempt(path, int(path.name)) for path in numbered])
         for directory in self._pods_directory.iterdir():

@@ -6,10 +6,10 @@ parent (and the subreaper) of the container's processes, copies their output to 
 container has ended. Whoever holds the lock decides about the attempt: a shim that finds the lock taken, or the attempt
 begun or ended before, leaves without starting anything.
 
-Files of DIR: `spec` (read; NUL-separated `name=value`), `stop` (read on SIGTERM: `grace=SECONDS`, `reason=WORD`), `state`
-(begun; with `pid` once it runs) and `exit` (ended; durable), both written as lines `name=value`, `log`, `log.1` … (the container runtime interface's form: time, stream, F or P,
-text; P marks a line that goes on in the next record). Nothing here imports the engine: it must stay small, and readable
-by an engine of another version.
+Files of DIR: `spec` (read; NUL-separated `name=value`), `stop` (read on SIGTERM: `grace=SECONDS`, `reason=WORD`),
+`state` (begun; with `pid` once it runs) and `exit` (ended; durable), both written as lines `name=value`, `log`, `log.1`
+(the container runtime interface's form: time, stream, F or P, text; P marks a line that goes on in the next record).
+Nothing here imports the engine: it must stay small, and readable by an engine of another version.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ import os
 import select
 import sys
 import time
-from _signal import (  # the package `signal` builds enums: a megabyte per container
+from _signal import (  # type: ignore[import-not-found]  # the package `signal` builds enums: a megabyte per container
     SIG_DFL,
     SIG_IGN,
     SIGCHLD,
@@ -94,7 +94,7 @@ class Log:
         os.close(self._fd)
         for number in range(self._max_files - 2, -1, -1):
             try:
-                os.rename("log.%d" % number if number else "log", "log.%d" % (number + 1))
+                os.rename(f"log.{number}" if number else "log", f"log.{number + 1}")
             except FileNotFoundError:
                 continue
         if self._max_files == 1:
@@ -272,7 +272,9 @@ def execute(spec: Spec, out: int, err: int, failed: int) -> None:
 
 
 def not_found(command: str) -> str:
-    return f'exec: "{command}": ' + ("no such file or directory" if "/" in command else "executable file not found in $PATH")
+    return f'exec: "{command}": ' + (
+        "no such file or directory" if "/" in command else "executable file not found in $PATH"
+    )
 
 
 def children() -> list[int]:
@@ -296,7 +298,7 @@ def kill(pid: int, number: int = SIGKILL) -> None:
 
 def timestamp() -> str:
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + ".%09dZ" % nanoseconds
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z"
 
 
 def process_stat(pid: int) -> list[bytes]:

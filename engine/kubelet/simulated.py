@@ -21,8 +21,8 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How long something takes, in seconds: always `seconds`, or drawn with `seconds` as the mean (uniform, exponential)
-    or the median (lognormal); `spread` is half a uniform's width, or a lognormal's sigma."""
+    """How long something takes: always `seconds`, or drawn with `seconds` as the mean (uniform, exponential) or the
+    median (lognormal); `spread` is half a uniform's width in seconds, or a lognormal's sigma."""
 
     distribution: Literal["constant", "uniform", "exponential", "lognormal"] = "constant"
     seconds: float = 0.0

@@ -37,7 +37,13 @@ def exit_code(status: Document) -> int | None:
 
 
 def conditions(
-    phase: str, init: Sequence[Document], containers: Sequence[Document], now: str, generation: int, *, network: bool = True
+    phase: str,
+    init: Sequence[Document],
+    containers: Sequence[Document],
+    now: str,
+    generation: int,
+    *,
+    network: bool = True,
 ) -> list[Status]:
     """The four conditions that a kubelet owns."""
     incomplete = [status["name"] for status in init if exit_code(status) != 0]

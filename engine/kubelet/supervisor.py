@@ -128,7 +128,7 @@ class Supervisor:
         self._end(attempt)
 
     def _follow(self, attempt: Attempt) -> None:
-        """Watches the shim named in the attempt's state; a shim that has just taken the lock names itself in a moment."""
+        """Watches the shim that the attempt's state names; one that just took the lock names itself in a moment."""
         if self._closed:
             return
         state = attempt.state()

@@ -67,7 +67,7 @@ class Controller:
         queue: WorkQueue | None = None,
     ) -> None:
         self.name = name
-        self.queue = queue or WorkQueue()
+        self.queue = WorkQueue() if queue is None else queue
         self._sources = sources
         self._reconcile = reconcile
         self._batch = batch

@@ -6,7 +6,7 @@ from engine.api import meta, timestamps
 from engine.api.decode import Decoded, decode, decode_document
 from engine.api.errors import StatusError, already_exists, invalid
 from engine.api.kind import Document
-from engine.api.managedfields import updated
+from engine.api.managedfields import track_update
 from engine.server import namespaces
 from engine.server.naming import generated, new_uid
 from engine.server.options import WriteOptions, write_options
@@ -49,7 +49,7 @@ class Create:
         if metadata.get("resourceVersion"):
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         if not managed:
-            updated(document, None, kind.schema, options.manager, resource.api_version)
+            track_update(document, None, options.manager, resource.api_version, kind.schema, now=timestamps.now())
         if generate:
             name = metadata["name"] = generated(generate)
         metadata["uid"] = new_uid()

@@ -10,6 +10,7 @@ import orjson
 
 from engine.api.body import parse_json, parse_yaml
 from engine.api.errors import Cause, bad_request
+from engine.api.managedfields import MAX_MANAGER_LENGTH, manager_name
 from engine.api.validation import not_supported, required
 from engine.server.negotiation import YAML
 from engine.server.refusals import invalid_options
@@ -17,8 +18,6 @@ from engine.server.selection import TRUE
 
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 POLICIES = ("Orphan", "Background", "Foreground")
-MAX_MANAGER = 128
-DEFAULT_MANAGER = "unknown"
 
 Policy = Literal["", "Orphan", "Background", "Foreground"]
 
@@ -27,7 +26,7 @@ Policy = Literal["", "Orphan", "Background", "Foreground"]
 class WriteOptions:
     """CreateOptions, UpdateOptions and PatchOptions."""
 
-    manager: str = DEFAULT_MANAGER
+    manager: str
     dry_run: bool = False
     field_validation: str = "Warn"
     force: bool = False
@@ -49,14 +48,14 @@ def write_options(
 ) -> WriteOptions:
     """`options` is their kind, for messages: CreateOptions, … Raises StatusError 422."""
     if not query:
-        return WriteOptions(_default_manager(user_agent))
+        return WriteOptions(manager_name("", user_agent))
     causes = _dry_run_causes(query.get("dryRun"))
     field_validation = query.get("fieldValidation", "")
     if field_validation not in FIELD_VALIDATIONS:
         causes.append(not_supported("fieldValidation", field_validation, FIELD_VALIDATIONS))
     manager = query.get("fieldManager", "")
-    if len(manager) > MAX_MANAGER:
-        causes.append(Cause("FieldValueTooLong", "fieldManager", f"Too long: may not be more than {MAX_MANAGER} bytes"))
+    if len(manager) > MAX_MANAGER_LENGTH:
+        causes.append(Cause("FieldValueTooLong", "fieldManager", f"Too long: may not be more than {MAX_MANAGER_LENGTH} bytes"))
     elif not manager.isprintable():
         why = f"Invalid value: {orjson.dumps(manager).decode()}: should only contain printable characters"
         causes.append(Cause("FieldValueInvalid", "fieldManager", why))
@@ -68,7 +67,7 @@ def write_options(
     if causes:
         raise invalid_options(options, causes)
     return WriteOptions(
-        manager or _default_manager(user_agent), bool(query.get("dryRun")), field_validation or "Warn", force in TRUE
+        manager_name(manager, user_agent), bool(query.get("dryRun")), field_validation or "Warn", force in TRUE
     )
 
 
@@ -126,7 +125,3 @@ def _integer(value: Any, field: str) -> int:
         return int(value)
     except (TypeError, ValueError):
         raise bad_request(f'{field}: "{value}" is no number') from None
-
-
-def _default_manager(user_agent: str) -> str:
-    return user_agent.partition("/")[0][:MAX_MANAGER] or DEFAULT_MANAGER

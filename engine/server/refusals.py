@@ -70,6 +70,11 @@ def forbidden(resource: Resource, name: str, why: str, causes: Sequence[Cause] =
     return StatusError(403, "Forbidden", f'{resource.name} "{name}" is forbidden: {why}', details, list(causes))
 
 
+def unsupported_include(value: str) -> StatusError:
+    why = f'Unsupported value: "{value}": supported values: "", "Metadata", "None", "Object"'
+    return invalid_options("TableOptions", [Cause("FieldValueNotSupported", "includeObject", why)])
+
+
 def version_ahead(asked: int, current: int) -> StatusError:
     """A resourceVersion that the store has not reached."""
     message = f"Timeout: Too large resource version: {asked}, current: {current}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from engine._object import Object
-from engine.api import meta
+from engine.api import meta, timestamps
 from engine.api.errors import bad_request, conflict, invalid, not_found
 from engine.api.kind import Document, Kind
-from engine.api.managedfields import same_but_times, updated
+from engine.api.managedfields import track_update
 from engine.api.resource import NAMESPACES
 from engine.server import namespaces
 from engine.server.create import decoded_body
@@ -60,7 +60,11 @@ class Update:
         old, metadata = live.peek(), document["metadata"]
         named = self._check_identity(kind, live, metadata)
         if not managed:
-            updated(document, old, kind.schema, options.manager, resource.api_version, request.subresource)
+            # Kubernetes files a scale without its time.
+            now = None if request.subresource == "scale" else timestamps.now()
+            track_update(
+                document, old, options.manager, resource.api_version, kind.schema, request.subresource, now
+            )
         before = old["metadata"]
         for member in KEPT:
             if member in before and (member == "generation" or not metadata.get(member)):
@@ -91,7 +95,7 @@ class Update:
         kind, metadata = request.kind, document["metadata"]
         metadata["resourceVersion"] = str(live.resource_version)
         gone = released(kind, document, live)
-        if not gone and same_but_times(document, live.peek()):
+        if not gone and document == live.peek():
             return Prepared(200, answer=live, warnings=warnings)
         if options.dry_run:
             return Prepared(200, answer=encode(document, live.resource_version), warnings=warnings)

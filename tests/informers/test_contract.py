@@ -170,7 +170,9 @@ def test_7_a_deletion_carries_the_last_state_at_the_version_of_the_deletion() ->
 
 def test_8_objects_are_shared_and_cannot_be_changed() -> None:
     async def main() -> None:
-        async with running(ScriptedTransport([[added(pod("a", 1, x={"y": 1})), bookmark(5, end=True)], FOREVER])) as one:
+        async with running(
+            ScriptedTransport([[added(pod("a", 1, x={"y": 1})), bookmark(5, end=True)], FOREVER])
+        ) as one:
             (first,), (second,) = await changes(one.subscribe(), 1), await changes(one.subscribe(), 1)
             assert first.object is second.object
             with pytest.raises(TypeError):

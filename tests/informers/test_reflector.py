@@ -132,7 +132,7 @@ def test_a_relist_that_is_refused_as_too_old_or_too_new_takes_the_newest() -> No
         ahead = StatusError(504, "Timeout", "Too large", causes=[Cause("ResourceVersionTooLarge", "", "")])
         transport = ScriptedTransport([*EMPTY_START, GONE], ahead, [[bookmark(3, end=True)], FOREVER])
         async with reflecting(transport) as reflector:
-            await until(lambda: list(reflector.relists) == [3])
+            await until(lambda: reflector.version == 3)
             assert "resourceVersion" not in transport.requests[2][1]
 
     run(main())

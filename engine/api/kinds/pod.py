@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from engine.api.errors import Cause
 from engine.api.kind import Document, Kind, keep_status
-from engine.api.kinds import pod_defaults, pod_row
+from engine.api.kinds import pod_defaults, pod_row, pod_validation
 from engine.api.resource import PODS
 from engine.api.schema import Schema
 
@@ -24,6 +23,9 @@ def kind() -> Kind:
         prepare_create=pod_defaults.prepare_create,
         prepare_update=keep_status,
         prepare_status_update=prepare_status_update,
+        validate=pod_validation.validate,
+        validate_update=pod_validation.validate_update,
+        validate_status_update=pod_validation.validate_status_update,
         columns=pod_row.COLUMNS,
         row=pod_row.row,
         field_labels={
@@ -65,6 +67,3 @@ def prepare_status_update(new: Document, old: Document) -> None:
     if not status.get("observedGeneration") and "observedGeneration" in was:
         status["observedGeneration"] = was["observedGeneration"]
 
-
-def validate(document: Document) -> list[Cause]:
-    return []

@@ -22,6 +22,8 @@ SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-crit
 def default(document: Document) -> None:
     spec = document.setdefault("spec", {})
     default_spec(spec)
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     for member in ("containers", "initContainers"):
         for container in spec.get(member) or ():
             if limits := container["resources"].get("limits"):
@@ -30,36 +32,13 @@ def default(document: Document) -> None:
         _request_limits(resources, limits)
     if spec.get("enableServiceLinks") is None:
         spec["enableServiceLinks"] = True
-    if status := document.setdefault("status", {}):
-        _default_status(status)
+    document.setdefault("status", {})
 
 
 def _request_limits(resources: Values, limits: Values) -> None:
     """What is limited and not requested is requested up to the limit."""
     requests = resources.get("requests")
     resources["requests"] = {**limits, **requests} if requests else dict(limits)
-
-
-def _default_status(status: Values) -> None:
-    """The members of a status that are always written."""
-    for condition in status.get("conditions") or ():
-        condition.setdefault("lastProbeTime", None)
-        condition.setdefault("lastTransitionTime", None)
-    for member in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
-        for container in status.get(member) or ():
-            for name, value in (("ready", False), ("restartCount", 0), ("image", ""), ("imageID", "")):
-                container.setdefault(name, value)
-            for name in ("state", "lastState"):
-                _default_container_state(container.setdefault(name, {}))
-
-
-def _default_container_state(state: Values) -> None:
-    if (running := state.get("running")) is not None:
-        running.setdefault("startedAt", None)
-    if (terminated := state.get("terminated")) is not None:
-        terminated.setdefault("exitCode", 0)
-        terminated.setdefault("startedAt", None)
-        terminated.setdefault("finishedAt", None)
 
 
 def prepare_create(document: Document) -> None:

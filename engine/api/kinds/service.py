@@ -11,7 +11,7 @@ from engine.api.kinds.age import since
 from engine.api.kinds.columns import AGE, NAME, SELECTOR, map_text
 from engine.api.resource import SERVICES
 from engine.api.schema import Schema
-from engine.api.validation import dns1035_label
+from engine.api.validation import dns1123_label
 
 _FIRST_ADDRESS = (10 << 24) | (96 << 16)  # of 10.96.0.0/12
 _RESERVED = 256  # addresses at its start, for the services of the cluster itself
@@ -31,7 +31,7 @@ def kind() -> Kind:
         verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
         has_status=True,
         create_on_update=True,
-        name_rule=dns1035_label,
+        name_rule=dns1123_label,
         default=default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,

@@ -45,10 +45,10 @@ def patched(document: Document, data: bytes, content_type: str, schema: Schema) 
     except ValueError as error:
         fault = str(error).rpartition("json parse error: ")[2]
         raise bad_request(fault if media_type == STRATEGIC else f"error decoding patch: {fault}") from None
-    wanted = list if media_type == JSON else dict
     value: Any = parsed.value
-    if not isinstance(value, wanted):
-        target = "[]interface {}" if wanted is list else "map[string]interface {}"
+    fits = isinstance(value, list) if media_type == JSON else isinstance(value, dict)
+    if not fits:
+        target = "[]interface {}" if media_type == JSON else "map[string]interface {}"
         got = {"[": "array", "{": "object", '"': "string", "t": "bool", "f": "bool", "n": "null"}
         kind = got.get(orjson.dumps(value)[:1].decode(), "number")
         raise bad_request(f"error decoding patch: json: cannot unmarshal {kind} into Go value of type {target}")
