@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+import orjson
 
 from engine._object import Object
-from engine.api.body import parse_yaml
-from engine.api.decode import Decoded, decode_patched
+from engine.api import timestamps
+from engine.api.apply import apply as apply_configuration
+from engine.api.apply import parse_apply
+from engine.api.decode import decode_patched
 from engine.api.errors import bad_request, not_found
 from engine.api.kind import Document
 from engine.api.patch import JSON, MERGE, STRATEGIC, Patched, patched
@@ -18,7 +21,6 @@ from engine.api.patch.strategic import apply as apply_strategic
 from engine.api.schema import Schema
 from engine.server.create import Create
 from engine.server.options import WriteOptions, write_options
-from engine.server.refusals import unsupported_patch
 from engine.server.subresources import Subresources, scale_of
 from engine.server.update import Update
 from engine.server.writes import PatchType, Prepared, WriteRequest, body_document
@@ -61,6 +63,40 @@ class Patch:
             document["metadata"].pop("resourceVersion", None)
         kind.default(document)
         return self._update.prepare_document(request, live, document, options, made.duplicates + decoded.warnings)
+
+
+    def _apply(self, request: WriteRequest, options: WriteOptions) -> Prepared:
+        """What the manager wants to own is merged in; an object that is not there is created."""
+        kind, resource = request.kind, request.kind.resource
+        config, warnings = _configuration(request, options)
+        live = self._store.newest(resource, request.key)
+        if live is None and request.subresource:
+            raise not_found(resource.group, resource.plural, request.name)
+        applied = apply_configuration(
+            None if live is None else live.peek(),
+            config,
+            options.manager,
+            resource.api_version,
+            kind.schema,
+            force=options.force,
+            subresource=request.subresource,
+            now=timestamps.now(),
+        )
+        decoded = decode_patched(applied.document, kind.schema, resource, field_validation=options.field_validation)
+        document, warnings = decoded.document, warnings + decoded.warnings
+        if live is None:
+            kind.default(document)
+            return self._create.prepare_document(request, document, options, warnings, managed=True)
+        if not _named_version(document, live):
+            document["metadata"].pop("resourceVersion", None)
+        kind.default(document)
+        return self._update.prepare_document(request, live, document, options, warnings, managed=True)
+
+
+def _configuration(request: WriteRequest, options: WriteOptions) -> tuple[Document, list[str]]:
+    body = request.body
+    data = body if isinstance(body, bytes) else orjson.dumps(body_document(request))
+    return parse_apply(data, request.kind.resource, request.name, options.field_validation)
 
 
 def _named_version(document: Document, live: Object) -> bool:

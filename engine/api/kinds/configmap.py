@@ -55,7 +55,9 @@ def frozen(new: Document, old: Document, members: tuple[str, ...]) -> list[Cause
     if not old.get("immutable"):
         return []
     causes = [] if new.get("immutable") else [forbidden("immutable", FROZEN)]
-    return causes + [forbidden(member, FROZEN) for member in members if (new.get(member) or {}) != (old.get(member) or {})]
+    return causes + [
+        forbidden(member, FROZEN) for member in members if (new.get(member) or {}) != (old.get(member) or {})
+    ]
 
 
 def decoded_length(base64_text: str) -> int:

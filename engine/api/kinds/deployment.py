@@ -111,7 +111,9 @@ def _strategy_faults(strategy: Values) -> list[Cause]:
         why = "may not be specified when strategy `type` is 'Recreate'"
         return [forbidden("spec.strategy.rollingUpdate", why)]
     if type_ != "RollingUpdate":
-        return [not_supported("spec.strategy", {"Type": type_, "RollingUpdate": rolling}, ("Recreate", "RollingUpdate"))]
+        return [
+            not_supported("spec.strategy", {"Type": type_, "RollingUpdate": rolling}, ("Recreate", "RollingUpdate"))
+        ]
     return _rolling_faults(rolling or {})
 
 

@@ -59,7 +59,8 @@ class _Summary:
         self.last_restart = ""
         self.reason = status.get("reason") or status.get("phase", "")
         if any(
-            each.get("type") == "PodScheduled" and each.get("reason") == "SchedulingGated" for each in self._conditions()
+            each.get("type") == "PodScheduled" and each.get("reason") == "SchedulingGated"
+            for each in self._conditions()
         ):
             self.reason = "SchedulingGated"
         initializing = self._read_init_containers()
