@@ -136,20 +136,3 @@ def keep_status(new: Document, old: Document) -> None:
         new["status"] = old["status"]
     else:
         new.pop("status", None)
-
-
-def keep_all_but_status(new: Document, old: Document) -> None:
-    """`prepare_status_update`: of the object only the status changes, and metadata that users may always write."""
-    for member in [*new, *old]:
-        if member in ("status", "metadata"):
-            continue
-        if member in old:
-            new[member] = old[member]
-        else:
-            new.pop(member, None)
-    metadata, before = new["metadata"], old["metadata"]
-    for member in ("labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp"):
-        if member in before:
-            metadata[member] = before[member]
-        else:
-            metadata.pop(member, None)
