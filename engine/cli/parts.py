@@ -32,7 +32,7 @@ Build = Callable[[Client, Informers], Sequence[Program]]
 def apiserver(kubeconfig: Path | None, log_level: str, log_format: str, **options: Any) -> None:
     """Run the API server and its store alone.
 
-    Prints `ready https://HOST:PORT kubeconfig=PATH`. Writes a kubeconfig for each other part beside the administrator's:
+    Prints `ready https://HOST:PORT kubeconfig=PATH`. Writes a kubeconfig for each other part beside the first:
     DATA_DIR/controllers.kubeconfig, scheduler.kubeconfig and kubelet.kubeconfig.
     """
     logs.configure(level=log_level, format=log_format)
