@@ -102,8 +102,6 @@ class Kind:
     graceful: bool = False  # deletion waits for whoever runs it (pods)
     generation: bool = False  # metadata.generation counts changes of the spec
     generation_counts_annotations: bool = False  # and of the annotations
-    create_on_update: bool = False  # PUT of what is not there creates it
-    unconditional_update: bool = True  # PUT needs no resourceVersion
     default: Callable[[Document], None] = _nothing
     prepare_create: Callable[[Document], None] = _nothing  # the strategy's part: statuses reset, fields generated
     prepare_update: Callable[[Document, Document], None] = _no_change  # keeps what this endpoint may not write
