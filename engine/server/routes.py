@@ -107,14 +107,17 @@ class Routes:
         if path == "/version":
             return Response(200, orjson.dumps(version_info()))
         authorize_path(call.user, method.lower(), path or "/")
+        if path == "/metrics":
+            found: Response | None = self._server.metrics.answer()
+        elif path in ("/openapi/v2", "/openapi/v3") or path.startswith("/openapi/v3/"):
+            found = self._openapi.answer(path, call.query, request.headers)
+        else:
+            found = self.discovery.answer(path, request.headers)
+        if found is None:
+            return Response(404, b"404 page not found\n", TEXT)
         if method not in ("GET", "HEAD"):
             raise method_not_allowed()
-        if path == "/metrics":
-            return self._server.metrics.answer()
-        if path in ("/openapi/v2", "/openapi/v3") or path.startswith("/openapi/v3/"):
-            return self._openapi.answer(path, call.query, request.headers)
-        found = self.discovery.answer(path, request.headers)
-        return found or Response(404, b"404 page not found\n", TEXT)
+        return found
 
     def _health(self, call: Call, path: str) -> Response:
         name, _, part = path.strip("/").partition("/")
