@@ -185,15 +185,15 @@ class Routes:
     async def _write(self, call: Call, target: Target) -> Response:
         request, kind = call.request, target.kind
         verb = WRITES.get(request.method)
-        collection = not target.name
-        if verb is None or collection != (verb == "create" and not target.subresource):
-            if verb == "delete" and collection:
-                return await self._delete_collection(call, target)
-            if not (verb == "create" and target.subresource):
-                raise method_not_allowed()
+        if verb is None or (kind.resource.namespaced and target.namespace is None):
+            raise method_not_allowed()
+        if verb == "delete" and not target.name:
+            return await self._delete_collection(call, target)
+        # A create names no object, unless it creates something of one; the others name one.
+        if (not target.name) != (verb == "create" and not target.subresource):
+            raise method_not_allowed()
         if not target.subresource and verb not in kind.verbs:
             raise method_not_allowed()
-        assert verb is not None
         call.verb = request.method
         resource = kind.resource
         authorize(call.user, verb, resource, target.namespace, target.name, target.subresource)
