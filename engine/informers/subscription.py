@@ -65,13 +65,16 @@ class Subscription:
             if not self._informer.has_synced:
                 return []
             self._start()
+        if self._backlog is not None and (changes := self._catch_up(max_changes)):
+            return changes
         if self._backlog is None:
             assert self._cursor is not None
             try:
                 return self._follow(self._cursor, max_changes)
             except Expired:
                 self._start()
-        return self._catch_up(max_changes)
+                return self._catch_up(max_changes)
+        return []  # a long way without a difference: the event loop gets its turn, and `wait` returns at once
 
     async def wait(self) -> None:
         """Returns when `next_batch` may have something, or the informer stopped."""
