@@ -43,7 +43,7 @@ class Kubelet:
     """Serves `node_names`, all of one shape, with one runtime.
 
     Informers are asked for here: start them before `run`. `run` registers the nodes and works until cancelled; `stop`
-    then ends the containers, and the pods stay.
+    then ends the containers, and the pods stay. `events` is run here.
     """
 
     def __init__(

@@ -77,6 +77,7 @@ class ProcessRuntime:
         self._timers: list[tuple[float, str]] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
+        self._supervisor: Supervisor | None = None  # until attached
         self._stopping = False
         self._ended = asyncio.Event()
 
@@ -91,9 +92,9 @@ class ProcessRuntime:
             os.close(self._lock)
             raise OSError(f"{self._pods_directory} is in use by another kubelet") from None
         self._supervisor = Supervisor(self._on_started, self._on_ended)
-        self._recover()
+        self._recover(self._supervisor)
 
-    def _recover(self) -> None:
+    def _recover(self, supervisor: Supervisor) -> None:
         """Adopts what runs; what has lost its shim has an end on record afterwards."""
         for removed in self._pods_directory.glob("*" + REMOVED):
             shutil.rmtree(removed, ignore_errors=True)
@@ -110,7 +111,7 @@ class ProcessRuntime:
             for container in pod.containers.values():
                 if container.attempt in kept:
                     self._owners[container.attempt.directory] = (pod, container)
-                    self._supervisor.adopt(container.attempt)
+                    supervisor.adopt(container.attempt)
         if kept:
             LOG.info("adopted %d running containers", len(kept))
 
@@ -162,7 +163,9 @@ class ProcessRuntime:
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL after at most 5 s: the pods' objects stay as they are, and start again."""
         self._stopping = True
-        for attempt, _ in [(c.attempt, p) for p, c in self._owners.values() if c.attempt]:
+        if self._supervisor is None:
+            return
+        for attempt in [container.attempt for _, container in self._owners.values() if container.attempt]:
             self._supervisor.stop(attempt, SHUTDOWN_GRACE_SECONDS, SHUTDOWN)
         with suppress(TimeoutError):
             async with asyncio.timeout(SHUTDOWN_GRACE_SECONDS + 2):
@@ -174,6 +177,8 @@ class ProcessRuntime:
     def close(self) -> None:
         """Lets go of everything without ending anything: the next life adopts it."""
         self._stopping = True
+        if self._supervisor is None:
+            return
         self._supervisor.close()
         if self._alarm:
             self._alarm.cancel()
@@ -182,10 +187,12 @@ class ProcessRuntime:
     # What pods ask for.
 
     def start(self, pod: ProcessPod, container: Container, attempt: Attempt) -> None:
+        assert self._supervisor
         self._owners[attempt.directory] = (pod, container)
         self._supervisor.start(attempt)
 
     def halt(self, attempt: Attempt, grace_seconds: float, reason: str) -> None:
+        assert self._supervisor
         self._supervisor.stop(attempt, grace_seconds, reason)
 
     def record(self, pod: Object, type: str, reason: str, message: str) -> None:

@@ -53,9 +53,7 @@ class Patch:
             made = _patched(request, scale_of(kind, live).peek(), self._scale_schema)
             return self._subresources.patch_scale(request, live, made.document, options)
         made = _patched(request, live.peek(), kind.schema)
-        decoded = decode_patched(
-            made.document, kind.schema, resource, field_validation=options.field_validation
-        )
+        decoded = decode_patched(made.document, kind.schema, resource, field_validation=options.field_validation)
         document = decoded.document
         named = _named_version(made.document, live)
         if not named:
@@ -63,7 +61,6 @@ class Patch:
             document["metadata"].pop("resourceVersion", None)
         kind.default(document)
         return self._update.prepare_document(request, live, document, options, made.duplicates + decoded.warnings)
-
 
     def _apply(self, request: WriteRequest, options: WriteOptions) -> Prepared:
         """What the manager wants to own is merged in; an object that is not there is created."""

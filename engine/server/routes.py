@@ -12,11 +12,11 @@ import orjson
 
 from engine.api.errors import StatusError
 from engine.server.authentication import unauthorized
-from engine.server.authorization import authorize, authorize_path
+from engine.server.authorization import authorize_path
 from engine.server.discovery import Discovery
 from engine.server.negotiation import JSON, Representation, View, accepted, body_media, patch_type
 from engine.server.openapi import OpenAPI
-from engine.server.presentation import INCLUDE_OBJECT, EventWriter, one_object, page
+from engine.server.presentation import INCLUDE, EventWriter, one_object, page
 from engine.server.refusals import (
     MAX_BODY_BYTES,
     internal_error,
@@ -193,7 +193,7 @@ class Routes:
         assert verb is not None
         call.verb = request.method
         resource = kind.resource
-        authorize(call.user, verb, resource, target.namespace, target.name, target.subresource)
+        self._server.authorize(call.user, verb, resource, target.namespace, target.name, target.subresource)
         content_type = request.headers.get("content-type", "")
         form = self._form(call, "plain" if target.subresource in ("scale", "binding") else "one")
         write = WriteRequest(
@@ -233,7 +233,7 @@ class Routes:
 
     def _form(self, call: Call, view: View) -> Representation:
         form = accepted(call.request.headers.get("accept", ""), view)
-        if form.shape == "Table" and call.query.get("includeObject", "") not in INCLUDE_OBJECT:
+        if form.shape == "Table" and call.query.get("includeObject", "") not in INCLUDE:
             raise unsupported_include(call.query["includeObject"])
         return form
 

@@ -12,10 +12,11 @@ from engine.api.errors import StatusError, bad_request, conflict, invalid, not_f
 from engine.api.kind import Document, Kind, Scale
 from engine.api.resource import Resource
 from engine.api.schema import Schema
-from engine.api.validation import NOT_NEGATIVE
+from engine.api.selectors import label_selector
+from engine.api.validation import NOT_NEGATIVE, required
 from engine.api.validation import invalid as invalid_value
-from engine.api.validation import required
 from engine.server.options import WriteOptions, write_options
+from engine.server.refusals import MODIFIED
 from engine.server.success import success
 from engine.server.update import Update
 from engine.server.writes import Prepared, WriteRequest, body_document
@@ -37,8 +38,8 @@ def _scale_document(kind: Kind, document: Document) -> Document:
     shown["creationTimestamp"] = metadata.get("creationTimestamp")
     replicas = ObjectPath(scale.spec_replicas).of(document, 0)
     status: Document = {"replicas": ObjectPath(scale.status_replicas).of(document, 0)}
-    if selector := _selector_text(ObjectPath(scale.selector).of(document, {})):
-        status["selector"] = selector
+    if selector := ObjectPath(scale.selector).of(document):
+        status["selector"] = str(label_selector(selector))
     spec = {"replicas": replicas} if replicas else {}
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": shown, "spec": spec, "status": status}
 
@@ -46,22 +47,6 @@ def _scale_document(kind: Kind, document: Document) -> Document:
 def _scaling(kind: Kind) -> Scale:
     assert kind.scale is not None
     return kind.scale
-
-
-def _selector_text(selector: Document) -> str:
-    """A label selector as a query would have it: keys in order, expressions in their short form."""
-    terms = [(key, f"{key}={value}") for key, value in selector.get("matchLabels", {}).items()]
-    for expression in selector.get("matchExpressions", ()):
-        key, operator = expression["key"], expression["operator"]
-        values = ",".join(sorted(expression.get("values", ())))
-        text = {
-            "In": f"{key} in ({values})",
-            "NotIn": f"{key} notin ({values})",
-            "Exists": key,
-            "DoesNotExist": f"!{key}",
-        }
-        terms.append((key, text.get(operator, key)))
-    return ",".join(text for _, text in sorted(terms, key=lambda term: term[0]))
 
 
 class Subresources:
@@ -138,9 +123,8 @@ class Subresources:
     def _check_unbound(self, live: Object, metadata: dict[str, Any]) -> None:
         why = ""
         node = live.peek().get("spec", {}).get("nodeName")
-        if uid := metadata.get("uid"):
-            if uid != live.uid:
-                why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {live.uid}"
+        if (uid := metadata.get("uid")) and uid != live.uid:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {live.uid}"
         if not why and live.deletion_timestamp is not None:
             why = f"pod {live.name} is being deleted, cannot be assigned to a host"
         elif not why and node:
@@ -192,6 +176,4 @@ def _bound(live: Object, binding: Document, node: str) -> Document:
 
 
 def _stale(kind: Kind, live: Object) -> StatusError:
-    from engine.server.refusals import MODIFIED
-
     return conflict(kind.resource.group, kind.resource.plural, live.name, MODIFIED)

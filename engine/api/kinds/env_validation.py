@@ -40,7 +40,9 @@ def _check_source(source: Values, value: str | None, path: str, causes: list[Cau
             _check_key(key, f"{path}.{member}", causes)
     if (file := get("fileKeyRef")) is not None:
         count += 1
-        causes += [required(f"{path}.fileKeyRef.{each}") for each in ("key", "volumeName", "path") if not file.get(each)]
+        causes += [
+            required(f"{path}.fileKeyRef.{each}") for each in ("key", "volumeName", "path") if not file.get(each)
+        ]
     if not count:
         listed = ", ".join(f"`{name}`" for name in _SOURCES[:-1])
         causes.append(invalid(path, "", f"must specify one of: {listed} or `fileKeyRef`"))

@@ -26,9 +26,7 @@ _NUMBERS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successTh
 def check_probe(probe: Values, path: str, causes: list[Cause], *, one_success: bool = False) -> None:
     get = probe.get
     _check_handler(probe, path, None, causes)
-    for member in _NUMBERS:
-        if (number := get(member, 0)) < 0:
-            causes.append(invalid(f"{path}.{member}", number, NOT_NEGATIVE))
+    causes += [invalid(f"{path}.{each}", get(each), NOT_NEGATIVE) for each in _NUMBERS if get(each, 0) < 0]
     grace = get("terminationGracePeriodSeconds")
     if grace is not None and grace <= 0:
         causes.append(invalid(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than 0"))

@@ -10,7 +10,7 @@ _COUNTED = ("cpu", "memory")
 
 
 def qos_class(spec: dict[str, Any]) -> str:
-    """Guaranteed: every container limits cpu and memory and requests what it limits. BestEffort: none asks for anything."""
+    """Guaranteed: every container limits cpu and memory and requests what it limits. BestEffort: none asks at all."""
     if resources := spec.get("resources"):
         asked = [resources]
     else:

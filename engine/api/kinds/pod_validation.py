@@ -54,7 +54,7 @@ def _always(document: Document) -> list[Cause]:
         _check_deletion_cost(annotations[_DELETION_COST], causes)
     check_spec(spec, "spec", causes, of_pod=True)
     if not spec.get("serviceAccountName"):
-        _check_no_tokens(spec.get("volumes") or (), causes)
+        _check_no_tokens(spec.get("volumes") or [], causes)
     for member in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(member) or ()):
             image = container.get("image") or ""

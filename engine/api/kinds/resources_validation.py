@@ -56,7 +56,7 @@ def check_resources(resources: Values, path: str, causes: list[Cause]) -> None:
 
 
 def _has_basic(amounts: Values | None) -> bool:
-    return bool(amounts) and ("cpu" in amounts or "memory" in amounts)
+    return amounts is not None and ("cpu" in amounts or "memory" in amounts)
 
 
 def _check_named(name: str, amount: Any, path: str, member: str, causes: list[Cause]) -> None:
