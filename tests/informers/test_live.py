@@ -91,6 +91,7 @@ async def test_an_informer_comes_back_when_the_server_does(tmp_path: Path) -> No
 
 async def test_selectors_show_the_same_part_over_https_and_in_process(tmp_path: Path) -> None:
     async with live(tmp_path) as server:
+
         def labelled(name: str, app: str) -> dict[str, object]:
             return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"app": app}}}
 
