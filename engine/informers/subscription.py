@@ -77,12 +77,13 @@ class Subscription:
         return []  # a long way without a difference: the event loop gets its turn, and `wait` returns at once
 
     async def wait(self) -> None:
-        """Returns when `next_batch` may have something, or the informer stopped."""
-        if self._backlog is not None:
-            await asyncio.sleep(0)  # there is more: only give way
+        """Returns when `next_batch` may have something, or the informer stopped. One that reads the server's own log in
+        this process stops for its waiting consumers when that log closes."""
+        if self._backlog is not None or self._informer.stopped:
+            await asyncio.sleep(0)  # nothing to wait for: only give way
         elif self._cursor is None:
             await self._informer.synced()
-        elif not self._informer.stopped:
+        else:
             await self._cursor.wait()
 
     @property
