@@ -76,13 +76,21 @@ class Log:
         self._size = os.fstat(self._fd).st_size
 
     def write(self, stream: bytes, lines: list[bytes], tag: bytes) -> None:
+        """In as few writes as the size of a file allows."""
         head = b"%s %s %s " % (timestamp().encode(), stream, tag)
-        self._write(b"".join([b"%s%s\n" % (head, line) for line in lines]))
-
-    def _write(self, data: bytes) -> None:
-        try:
-            if self._size and self._size + len(data) > self._max_bytes:
+        room, batch = self._max_bytes - self._size, list[bytes]()
+        for line in lines:
+            record = b"%s%s\n" % (head, line)
+            room -= len(record)
+            if room < 0 and (batch or self._size):
+                self._append(b"".join(batch))
                 self._rotate()
+                room, batch = self._max_bytes - len(record), []
+            batch.append(record)
+        self._append(b"".join(batch))
+
+    def _append(self, data: bytes) -> None:
+        try:
             while data:
                 written = os.write(self._fd, data)
                 self._size += written
