@@ -53,6 +53,9 @@ class Cache:
         """KeyError for an unknown index. Costs O(hits)."""
 
     def index_keys(self, name: str, value: str) -> list[str]: ...
+    def index_size(self, name: str, value: str) -> int:
+        """How many objects have this value. Costs O(1), except for the index "namespace"."""
+
     def index_values(self, name: str) -> list[str]: ...
     def add_index(self, name: str, source: IndexSource) -> None:
         """On a live cache too. The same name with the same source is no change; with another, ValueError."""

@@ -79,8 +79,8 @@ class Kind:
     for all kinds alike in `engine.api.meta`, types and unknown fields by the schema.
 
     The order of a create: decode, `default`, metadata filled (name, namespace, uid, creationTimestamp),
-    `prepare_create`, metadata checked with `name_rule`, `validate`. `prepare_create` also does what Kubernetes' admission
-    does to the kind (tolerations and priority of pods, the taint of new nodes); it may raise StatusError.
+    `prepare_create`, metadata checked with `name_rule`, `validate`. `prepare_create` also does what Kubernetes'
+    admission does to the kind (tolerations and priority of pods, the taint of new nodes); it may raise StatusError.
     The order of an update: decode, `default`, `prepare_update`, metadata checked, `validate_update`, which alone
     decides: it repeats those rules of `validate` that still hold and adds what may not change.
     The order of a write to `status`: decode, `default`, `prepare_status_update`, metadata checked,

@@ -97,7 +97,12 @@ class Update:
             return Prepared(200, answer=live, warnings=warnings)
         if options.dry_run:
             return Prepared(200, answer=encode(document, live.resource_version), warnings=warnings)
-        write = Write(kind.resource, request.key, document, live.resource_version, delete=gone)
+        if gone:
+            # Watchers see the last state that was stored; the client, what it sent.
+            answer = encode(document, live.resource_version)
+            write = Write(kind.resource, request.key, live.to_dict(), live.resource_version, delete=True)
+            return Prepared(200, write, view=lambda last: answer, warnings=warnings, retriable=not named)
+        write = Write(kind.resource, request.key, document, live.resource_version)
         return Prepared(200, write, warnings=warnings, retriable=not named)
 
     def _check_identity(self, kind: Kind, live: Object, metadata: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ and ..
 cimport cython
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
-from engine._object cimport MapView, Object, Path
+from engine._object cimport MapView, Object, Path, labels_of
 
 import re
 from collections.abc import Mapping
@@ -293,11 +293,7 @@ cdef class LabelSelector:
                                for key, operator, values in requirements])
 
     cdef bint selects(self, Object obj) except -1:
-        cdef PyObject *labels
-        if not self.terms:
-            return True
-        labels = PyDict_GetItemWithError(obj.metadata(), "labels")
-        return holds_all(self.terms, <dict>labels if labels != NULL and type(<object>labels) is dict else {})
+        return not self.terms or holds_all(self.terms, labels_of(obj))
 
     def matches(self, labels):
         if type(labels) is MapView:
@@ -413,10 +409,9 @@ cdef class FieldSelector:
 
     cdef bint selects(self, Object obj) except -1:
         cdef Term term
-        cdef dict document = obj.parsed() if self.terms else None
         for item in self.terms:
             term = <Term>item
-            if (text_of_field(term.path.find(document, None)) == term.value) != term.equal:
+            if (text_of_field(term.path.find_in(obj)) == term.value) != term.equal:
                 return False
         return True
 
