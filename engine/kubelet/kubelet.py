@@ -18,8 +18,9 @@ from engine.api.resource import NODES, PODS
 from engine.client.client import Client
 from engine.informers.informer import Change, Informer, Informers, Subscription
 from engine.kubelet import admission, status
-from engine.kubelet.nodes import Nodes, NodeShape
+from engine.kubelet.nodes import Nodes
 from engine.kubelet.runtime import Report, Runtime
+from engine.kubelet.shape import NodeShape
 from engine.kubelet.writer import StatusWriter
 from engine.runtime.events import EventRecorder
 
@@ -57,7 +58,7 @@ class Kubelet:
         events: EventRecorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        shape = shape or NodeShape()
+        shape = shape or runtime.shape()
         self._facts = {name: shape.facts(name, index) for index, name in enumerate(node_names)}
         self._resources = {name: admission.NodeResources(facts.allocatable) for name, facts in self._facts.items()}
         self._runtime = runtime

@@ -99,15 +99,18 @@ class Log:
             return  # a full disk costs lines of the log, not the container
 
     def _rotate(self) -> None:
-        os.close(self._fd)
-        for number in range(self._max_files - 2, -1, -1):
-            try:
-                os.rename(f"log.{number}" if number else "log", f"log.{number + 1}")
-            except FileNotFoundError:
-                continue
-        if self._max_files == 1:
-            os.unlink("log")
-        self._open()
+        old = self._fd
+        try:
+            for number in range(self._max_files - 2, -1, -1):
+                name = f"log.{number}" if number else "log"
+                if os.path.exists(name):
+                    os.rename(name, f"log.{number + 1}")
+            if self._max_files == 1:
+                os.unlink("log")
+            self._open()
+        except OSError:
+            return  # no room for another file: the one that is open goes on
+        os.close(old)
 
 
 class Stream:

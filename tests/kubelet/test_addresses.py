@@ -36,6 +36,15 @@ def test_an_address_is_kept_for_as_long_as_the_pods_directory_exists(tmp_path: P
     assert again.keep(address, other)
 
 
+def test_pruning_forgets_pods_whose_directories_are_gone(tmp_path: Path) -> None:
+    addresses = LoopbackAddresses(tmp_path / "register")
+    pod, other = directory(tmp_path, "pod"), directory(tmp_path, "other")
+    kept, _ = addresses.claim(pod), addresses.claim(other)
+    other.rmdir()
+    LoopbackAddresses(tmp_path / "register").prune()
+    assert [file.name for file in (tmp_path / "register").iterdir()] == [kept]
+
+
 def test_the_last_release_removes_the_register(tmp_path: Path) -> None:
     addresses = LoopbackAddresses(tmp_path / "register")
     pod = directory(tmp_path, "pod")

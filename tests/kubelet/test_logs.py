@@ -83,15 +83,15 @@ async def test_rotation_keeps_so_many_files_of_so_many_bytes(tmp_path: Path) -> 
 
 
 async def test_follow_goes_across_rotations_and_ends_with_the_container(tmp_path: Path) -> None:
-    script = "i=0; while [ $i -lt 300 ]; do echo line-$i; i=$((i+1)); sleep 0.001; done"
-    async with running(tmp_path, log_bytes=4000, log_files=5) as node:
+    script = "i=0; while [ $i -lt 150 ]; do echo line-$i; i=$((i+1)); sleep 0.001; done"
+    async with running(tmp_path, log_bytes=2000, log_files=5) as node:
         job = pod("job", shell(script), restartPolicy="Never")
         node.sync(job)
         await until(lambda: node.log(job))
         text = await asyncio.wait_for(read(node, job, follow=True), 10)
         lines = text.split()
-        assert lines == [f"line-{n}" for n in range(300 - len(lines), 300)]
-        assert len(lines) > 100
+        assert lines == [f"line-{n}" for n in range(150 - len(lines), 150)]
+        assert len(lines) > 50
 
 
 async def test_follow_hands_out_lines_as_they_come(tmp_path: Path) -> None:
