@@ -17,11 +17,22 @@ def main() -> None:
     where = Path(engine.__file__).resolve()
     assert "site-packages" in where.parts, f"not the installed package: {where}"
     cache = engine.Cache(indexes={"node": "spec.nodeName"})
-    cache.apply("ADDED", {"metadata": {"namespace": "a", "name": "b", "resourceVersion": "7"}, "spec": {"nodeName": "n"}})
+    cache.apply(
+        "ADDED", {"metadata": {"namespace": "a", "name": "b", "resourceVersion": "7"}, "spec": {"nodeName": "n"}}
+    )
     assert [pod.key for pod in cache.by_index("node", "n")] == ["a/b"]
     command = Path(sys.executable).parent / "engine"
     with tempfile.TemporaryDirectory() as folder:
-        arguments = [str(command), "up", "--data-dir", f"{folder}/data", "--listen", "127.0.0.1:0", "--runtime", "simulated"]
+        arguments = [
+            str(command),
+            "up",
+            "--data-dir",
+            f"{folder}/data",
+            "--listen",
+            "127.0.0.1:0",
+            "--runtime",
+            "simulated",
+        ]
         plane = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert plane.stdout
         assert plane.stderr

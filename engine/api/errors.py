@@ -15,7 +15,9 @@ class Cause:
     message: str
 
     def to_dict(self) -> dict[str, str]:
-        return {"reason": self.reason, "message": self.message, "field": self.field}
+        """Empty members are left out, as the server does."""
+        members = {"reason": self.reason, "message": self.message, "field": self.field}
+        return {name: value for name, value in members.items() if value}
 
 
 @dataclass(slots=True)

@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     try:
-        code = engine.main(args=None if arguments is None else list(arguments), prog_name="engine", standalone_mode=False)
+        code = engine.main(
+            args=None if arguments is None else list(arguments), prog_name="engine", standalone_mode=False
+        )
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return WRONG_USAGE

@@ -66,12 +66,16 @@ class Cluster:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(15)
 
-    def kubectl(self, *words: str, check: bool = True, stdin: str | None = None, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    def kubectl(
+        self, *words: str, check: bool = True, stdin: str | None = None, timeout: float = 90
+    ) -> subprocess.CompletedProcess[str]:
         command = [str(BIN / "kubectl"), "--kubeconfig", str(self.kubeconfig), *words]
         environment = {**os.environ, "HOME": str(self.folder)}  # its discovery cache lives there
         done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=timeout, env=environment)
         if check and done.returncode:
-            pytest.fail(f"kubectl {' '.join(words)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log.read_text()[-3000:]}")
+            pytest.fail(
+                f"kubectl {' '.join(words)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log.read_text()[-3000:]}"
+            )
         return done
 
     def json(self, *words: str) -> dict[str, Any]:
@@ -79,7 +83,9 @@ class Cluster:
         return value
 
     def pods(self, selector: str = "") -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = self.json("get", "pods", *([f"--selector={selector}"] if selector else []))["items"]
+        items: list[dict[str, Any]] = self.json("get", "pods", *([f"--selector={selector}"] if selector else []))[
+            "items"
+        ]
         return items
 
 

@@ -28,7 +28,10 @@ def deployment(folder: Path, replicas: int) -> dict[str, object]:
         {"name": MARK, "value": str(folder)},
     ]
     container = {"name": "c", "image": "local", "command": ["sh", "-c", script], "env": env}
-    template = {"metadata": {"labels": {"app": "kill"}}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 2}}
+    template = {
+        "metadata": {"labels": {"app": "kill"}},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 2},
+    }
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "kill"}}, "template": template}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "kill"}, "spec": spec}
 
@@ -67,7 +70,12 @@ class Writer(threading.Thread):
                 api = Api(self.kubeconfig)
                 while not self.stopping.is_set():
                     number += 1
-                    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"w{number}"}, "data": {"n": str(number)}}
+                    body = {
+                        "apiVersion": "v1",
+                        "kind": "ConfigMap",
+                        "metadata": {"name": f"w{number}"},
+                        "data": {"n": str(number)},
+                    }
                     status, answer = api.send("POST", "/api/v1/namespaces/default/configmaps", body)
                     if status == 201:
                         self.acknowledged[f"w{number}"] = int(answer["metadata"]["resourceVersion"])
@@ -110,10 +118,15 @@ def test_kills_lose_nothing_and_run_nothing_twice(cluster: Callable[..., Cluster
     for uid, count in restarts.items():
         assert starts[uid] == count + 1, f"pod {uid} was started {starts[uid]} times with {count} restarts"
 
-    kept = {item["metadata"]["name"]: int(item["metadata"]["resourceVersion"]) for item in plane.json("get", "configmaps")["items"]}
+    kept = {
+        item["metadata"]["name"]: int(item["metadata"]["resourceVersion"])
+        for item in plane.json("get", "configmaps")["items"]
+    }
     lost = {name for name, version in writer.acknowledged.items() if kept.get(name) != version}
     assert writer.acknowledged
-    assert not lost, f"{len(lost)} of {len(writer.acknowledged)} acknowledged writes are gone or changed: {sorted(lost)[:5]}"
+    assert not lost, (
+        f"{len(lost)} of {len(writer.acknowledged)} acknowledged writes are gone or changed: {sorted(lost)[:5]}"
+    )
     print(f"{KILLS} kills, {len(writer.acknowledged)} acknowledged writes, {sum(starts.values())} container starts")
 
     plane.kubectl("delete", "deployment/kill")
