@@ -3,7 +3,7 @@
     python tools/go_fields.py K8S_IO_DIRECTORY > engine/api/data/go_fields.json
 
 K8S_IO_DIRECTORY is named k8s.io and holds the unpacked Go modules k8s.io/api and k8s.io/apimachinery (and others, if
-wanted) of the version that the schema has. Run by hand when the schema's version changes. Per definition, field names by rule:
+wanted) of the version that the schema has. Run by hand when the schema's version changes. Per definition, by rule:
 `always` (written even when it is zero), `null` (written as null when it is absent), `pointer` (absent and zero are
 different things; zero is kept). A field in no list is dropped when it is zero.
 """
