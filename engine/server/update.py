@@ -14,7 +14,7 @@ from engine.server import namespaces
 from engine.server.create import decoded_body
 from engine.server.options import WriteOptions, write_options
 from engine.server.refusals import MODIFIED
-from engine.server.writes import Prepared, WriteRequest
+from engine.server.writes import Prepared, WriteRequest, editable
 from engine.storage.encoding import encode
 from engine.storage.store import Store, Write
 
@@ -100,7 +100,7 @@ class Update:
         if gone:
             # Watchers see the last state that was stored; the client, what it sent.
             answer = encode(document, live.resource_version)
-            write = Write(kind.resource, request.key, live.to_dict(), live.resource_version, delete=True)
+            write = Write(kind.resource, request.key, editable(live), live.resource_version, delete=True)
             return Prepared(200, write, view=lambda last: answer, warnings=warnings, retriable=not named)
         write = Write(kind.resource, request.key, document, live.resource_version)
         return Prepared(200, write, warnings=warnings, retriable=not named)
