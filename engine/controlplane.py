@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -175,6 +176,17 @@ class ControlPlane:
             task.cancel()
         await asyncio.gather(*self._programs, return_exceptions=True)
         await self.server.stop()
+
+
+def calm_collector() -> None:
+    """For a process that is a control plane: Python's cycle collector looks less often.
+
+    Objects held decoded are graphs of dicts that refcounts free; each full collection walks all of them for nothing. With
+    5,000 pods the default thresholds cost a third of the time. What is loaded by now is left out for good.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
 
 
 async def _all(events: Sequence[asyncio.Event]) -> None:

@@ -32,7 +32,7 @@ Build = Callable[[Client, Informers], Sequence[Program]]
 def apiserver(kubeconfig: Path | None, log_level: str, log_format: str, **options: Any) -> None:
     """Run the API server and its store alone.
 
-    Prints `ready https://HOST:PORT kubeconfig=PATH`. Writes a kubeconfig for each other part beside the administrator's:
+    Prints `ready https://HOST:PORT kubeconfig=PATH`. Writes a kubeconfig for each other part beside the first:
     DATA_DIR/controllers.kubeconfig, scheduler.kubeconfig and kubelet.kubeconfig.
     """
     logs.configure(level=log_level, format=log_format)
@@ -97,9 +97,10 @@ def _run(kubeconfig: Path, manager: str, build: Build) -> None:
     from engine.client.kubeconfig import load
 
     task: asyncio.Task[None] | None = None
+    transport: HTTPSTransport | None = None
 
     async def start() -> str:
-        nonlocal task
+        nonlocal task, transport
         transport = HTTPSTransport(load(kubeconfig))
         client = Client(transport, manager=manager)
         informers = Informers(client)
@@ -117,6 +118,8 @@ def _run(kubeconfig: Path, manager: str, build: Build) -> None:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        if transport is not None:
+            await transport.close()
 
     async def failed() -> None:
         assert task is not None

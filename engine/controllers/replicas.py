@@ -48,7 +48,7 @@ def active(cache: Cache, uid: str) -> list[Object]:
 
 def count(cache: Cache, uid: str, state: str = "") -> int:
     """How many pods of this controller are active, `ready` or `terminating`."""
-    return len(cache.index_keys(REPLICAS, f"{uid}/{state}" if state else uid))
+    return cache.index_size(REPLICAS, f"{uid}/{state}" if state else uid)
 
 
 def is_active(pod: Object) -> bool:

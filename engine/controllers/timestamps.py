@@ -1,13 +1,15 @@
-"""Kubernetes' timestamps: RFC 3339 in UTC, whole seconds in conditions, microseconds in leases."""
+"""Seconds since the epoch, as controllers compute with them, from and to the times in objects."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from engine.api import timestamps
+
 
 def rfc3339(seconds: float) -> str:
     """`2026-11-23T10:00:00Z` for seconds since the epoch; fractions are cut off, as in metav1.Time."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamps.format_seconds(datetime.fromtimestamp(int(seconds), UTC))
 
 
 def epoch_seconds(text: str | None) -> float:
@@ -15,7 +17,6 @@ def epoch_seconds(text: str | None) -> float:
     if not text:
         return 0.0
     try:
-        moment = datetime.fromisoformat(text)
+        return timestamps.parse(text).timestamp()
     except ValueError:
         return 0.0
-    return moment.timestamp() if moment.tzinfo else moment.replace(tzinfo=UTC).timestamp()

@@ -12,7 +12,7 @@ from engine.api.errors import StatusError, bad_request, not_found
 from engine.api.kind import Kind
 from engine.api.resource import NAMESPACES, PODS, Resource
 from engine.server.authentication import Authenticator
-from engine.server.authorization import authorize
+from engine.server.authorization import authorize, is_component
 from engine.server.create import Create
 from engine.server.delete import Delete
 from engine.server.lists import Lists, Page
@@ -129,6 +129,13 @@ class APIServer:
         except KeyError:
             raise unknown_resource() from None
 
+    def authorize(
+        self, user: User, verb: str, resource: Resource, namespace: str | None, name: str = "", subresource: str = ""
+    ) -> None:
+        """Counts the request, whichever way it came, and raises StatusError 403 when the user may not."""
+        self.metrics.asked("component" if is_component(user) else "person", verb, resource.plural)
+        authorize(user, verb, resource, namespace, name, subresource)
+
     # Reading
 
     async def get(
@@ -143,7 +150,7 @@ class APIServer:
     ) -> Object:
         """One object, or its scale. Raises StatusError."""
         kind = self.kind(resource)
-        authorize(user, "get", resource, namespace, name, subresource)
+        self.authorize(user, "get", resource, namespace, name, subresource)
         version = (query or {}).get("resourceVersion", "")
         if version not in ("", "0"):
             await self._patiently(lambda: self._lists.page(kind, namespace, {"resourceVersion": version}, name))
@@ -166,7 +173,7 @@ class APIServer:
     ) -> Page:
         """One page; `query` as in the URL. Raises StatusError."""
         kind = self.kind(resource)
-        authorize(user, "list", resource, namespace)
+        self.authorize(user, "list", resource, namespace)
         return await self._patiently(lambda: self._lists.page(kind, namespace, query or {}))
 
     async def watch(
@@ -174,7 +181,7 @@ class APIServer:
     ) -> AsyncIterator[Sequence[WatchEvent]]:
         """A checked watch's batches of events. Raises StatusError, also from the iterator (410)."""
         kind = self.kind(resource)
-        authorize(user, "watch", resource, namespace)
+        self.authorize(user, "watch", resource, namespace)
         watch = await self._patiently(lambda: Watch(self.store, kind, namespace, query or {}))
         return watch.events()
 
@@ -183,7 +190,7 @@ class APIServer:
     ) -> AsyncIterator[bytes] | None:
         """A container's log; None for a pod that has no node yet. Raises StatusError."""
         kind = self.kind(PODS)
-        authorize(user, "get", PODS, namespace, name, "log")
+        self.authorize(user, "get", PODS, namespace, name, "log")
         pod = self.read(kind, namespace, name)
         options = log_options(pod, query or {})
         if not pod.peek().get("spec", {}).get("nodeName"):
@@ -260,7 +267,7 @@ class APIServer:
         for index, asked in enumerate(operations):
             try:
                 kind = self.kind(asked.resource)
-                authorize(user, asked.verb, asked.resource, asked.namespace, asked.name, asked.subresource)
+                self.authorize(user, asked.verb, asked.resource, asked.namespace, asked.name, asked.subresource)
             except StatusError as refusal:
                 refused[index] = refusal
                 continue
@@ -295,7 +302,7 @@ class APIServer:
     ) -> Page:
         """Deletes what a list with these parameters would find, and returns that list. Raises StatusError."""
         kind, asked = self.kind(resource), query or {}
-        authorize(user, "deletecollection", resource, namespace)
+        self.authorize(user, "deletecollection", resource, namespace)
         page = self._lists.page(kind, namespace, asked)
         requests = [
             WriteRequest("delete", kind, found.namespace or None, found.name, user, body, media=media, query=asked)
@@ -326,7 +333,7 @@ class APIServer:
         patch_type: PatchType = "merge",
     ) -> Object:
         kind = self.kind(resource)
-        authorize(user, verb, resource, namespace, name, subresource)
+        self.authorize(user, verb, resource, namespace, name, subresource)
         request = WriteRequest(
             verb, kind, namespace, name, user, body, subresource, patch_type=patch_type, query=options or {}
         )

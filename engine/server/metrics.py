@@ -25,6 +25,7 @@ class Metrics(Collector):
         """`sizes` tells how many objects each resource has."""
         self._sizes = sizes
         self._requests: dict[tuple[str, str, int], int] = {}
+        self._asked: dict[tuple[str, str, str], int] = {}
         self._durations: dict[tuple[str, str], list[float]] = {}  # one count per bucket, then the sum of seconds
         self._running: dict[tuple[str, str], int] = {}
         self._registry = CollectorRegistry()
@@ -40,6 +41,11 @@ class Metrics(Collector):
                 buckets = self._durations[verb, resource] = [0.0] * (len(BUCKETS) + 2)
             buckets[bisect_left(BUCKETS, seconds)] += 1
             buckets[-1] += seconds
+
+    def asked(self, client: str, verb: str, resource: str) -> None:
+        """One request for a resource, over HTTPS or in this process. `client` is component or person."""
+        counted = (client, verb, resource)
+        self._asked[counted] = self._asked.get(counted, 0) + 1
 
     def running(self, verb: str, resource: str, change: int) -> None:
         """A long-running request has begun (1) or ended (-1)."""
@@ -59,6 +65,14 @@ class Metrics(Collector):
         for (verb, resource, code), count in self._requests.items():
             requests.add_metric((verb, resource, str(code)), count)
         yield requests
+        asked = CounterMetricFamily(
+            "engine_api_requests_total",
+            "Requests for resources, those of the programs in this process included.",
+            labels=("client", "verb", "resource"),
+        )
+        for labels, count in self._asked.items():
+            asked.add_metric(labels, count)
+        yield asked
         durations = HistogramMetricFamily(
             "apiserver_request_duration_seconds", "Time to answer, long-running requests aside.",
             labels=("verb", "resource"),

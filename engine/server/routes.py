@@ -12,7 +12,7 @@ import orjson
 
 from engine.api.errors import StatusError
 from engine.server.authentication import unauthorized
-from engine.server.authorization import authorize, authorize_path
+from engine.server.authorization import authorize_path
 from engine.server.discovery import Discovery
 from engine.server.negotiation import JSON, Representation, View, accepted, body_media, patch_type
 from engine.server.openapi import OpenAPI
@@ -196,7 +196,7 @@ class Routes:
             raise method_not_allowed()
         call.verb = request.method
         resource = kind.resource
-        authorize(call.user, verb, resource, target.namespace, target.name, target.subresource)
+        self._server.authorize(call.user, verb, resource, target.namespace, target.name, target.subresource)
         content_type = request.headers.get("content-type", "")
         form = self._form(call, "plain" if target.subresource in ("scale", "binding") else "one")
         write = WriteRequest(

@@ -72,7 +72,7 @@ class Update:
             causes = kind.validate_status_update
         else:
             kind.prepare_update(document, old)
-            if kind.generation and document.get("spec") != old.get("spec"):
+            if kind.generation and generation_moves(kind, document, old):
                 metadata["generation"] = before.get("generation", 0) + 1
             causes = kind.validate_update
         faults = meta.validate_update(document, old, kind) + causes(document, old)
@@ -132,6 +132,15 @@ class Update:
             if metadata.get("namespace") not in (None, "", request.namespace):
                 raise namespaces.mismatch()
             metadata["namespace"] = request.namespace
+
+
+def generation_moves(kind: Kind, document: Document, old: Document) -> bool:
+    """Whether an update is one that metadata.generation counts."""
+    if document.get("spec") != old.get("spec"):
+        return True
+    if not kind.generation_counts_annotations:
+        return False
+    return (document["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {})
 
 
 def released(kind: Kind, document: Document, live: Object) -> bool:
