@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from objects import CONFIGMAPS, MERGE, PODS, configmap, pod
-from serving import Serving
 
 from engine.api.resource import CONFIGMAPS as CONFIGMAP_RESOURCE
 from engine.server import watch
+from tests.server.objects import CONFIGMAPS, MERGE, PODS, configmap, pod
+from tests.server.serving import Serving
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from objects import CONFIGMAPS, DEPLOYMENTS, JSON_PATCH, MERGE, PODS, STRATEGIC, configmap, deployment, pod
-from serving import Serving
 
 from engine._object import Object
 from engine.api.errors import StatusError
@@ -17,6 +15,8 @@ from engine.client.transport import Operation
 from engine.server import naming
 from engine.server.request import ADMIN
 from engine.storage.store import Conflict, StorageError, Write
+from tests.server.objects import CONFIGMAPS, DEPLOYMENTS, JSON_PATCH, MERGE, PODS, STRATEGIC, configmap, deployment, pod
+from tests.server.serving import Serving
 
 APPLY = "application/apply-patch+yaml"
 
