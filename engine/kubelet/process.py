@@ -27,7 +27,8 @@ from engine.kubelet.attempt import SHUTDOWN, Attempt, settle
 from engine.kubelet.container import Container
 from engine.kubelet.environment import ConfigError, Reference
 from engine.kubelet.pod import ProcessPod
-from engine.kubelet.runtime import NodeFacts, Report, Reporter
+from engine.kubelet.runtime import Report, Reporter
+from engine.kubelet.shape import NodeFacts, NodeShape
 from engine.kubelet.supervisor import Supervisor
 from engine.runtime.events import EventRecorder
 
@@ -81,6 +82,9 @@ class ProcessRuntime:
         self._stopping = False
         self._ended = asyncio.Event()
 
+    def shape(self) -> NodeShape:
+        return NodeShape.of_machine()
+
     def attach(self, nodes: Mapping[str, NodeFacts], report: Reporter) -> None:
         """OSError when another process holds the directory."""
         self._nodes, self._report = nodes, report
@@ -92,6 +96,7 @@ class ProcessRuntime:
             os.close(self._lock)
             raise OSError(f"{self._pods_directory} is in use by another kubelet") from None
         self._supervisor = Supervisor(self._on_started, self._on_ended)
+        self._addresses.prune()
         self._recover(self._supervisor)
 
     def _recover(self, supervisor: Supervisor) -> None:
@@ -108,6 +113,7 @@ class ProcessRuntime:
             pod.recover()
             if pod.address and not self._addresses.keep(pod.address, directory):
                 LOG.warning("pod %s: its address %s belongs to another pod by now", pod.uid, pod.address)
+                pod.address = pod.address if pod.alive else ""
             for container in pod.containers.values():
                 if container.attempt in kept:
                     self._owners[container.attempt.directory] = (pod, container)
@@ -172,6 +178,9 @@ class ProcessRuntime:
                 while self._owners:
                     self._ended.clear()
                     await self._ended.wait()
+        for pod in self._pods.values():
+            if pod.address and not pod.alive:
+                self._addresses.release(pod.address, pod.directory)
         self.close()
 
     def close(self) -> None:

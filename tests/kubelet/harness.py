@@ -14,7 +14,8 @@ from engine.api.errors import not_found
 from engine.api.resource import Resource
 from engine.client.client import Client
 from engine.kubelet.process import ProcessRuntime
-from engine.kubelet.runtime import NodeFacts, Report
+from engine.kubelet.runtime import Report
+from engine.kubelet.shape import NodeFacts
 
 NODE = NodeFacts("node-1", "127.0.0.1", {"cpu": "4", "memory": "8Gi", "pods": "110"})
 DEADLINE_SECONDS = 15.0

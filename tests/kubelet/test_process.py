@@ -161,7 +161,8 @@ async def test_sidecars_start_before_and_end_after_the_containers(tmp_path: Path
         job = pod("job", shell("exit 0"), initContainers=[sidecar], restartPolicy="Never")
         node.sync(job)
         await until(lambda: node.phase(job) == "Succeeded")
-        await until(lambda: not node.runtime._owners)
+        assert not node.runtime._owners
+        assert [status["ready"] for status in node.status(job)["initContainerStatuses"]] == [False]
 
 
 async def test_deletion_is_sigterm_then_gone(tmp_path: Path) -> None:
