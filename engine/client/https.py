@@ -230,6 +230,10 @@ class HTTPSTransport:
 
 def _unreachable(server: str, error: Exception) -> OSError:
     """aiohttp's errors are OSErrors only in part."""
+    import aiohttp
+
     if isinstance(error, TimeoutError):
         return TimeoutError(f"{server}: {error or 'timed out'}")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return ConnectionResetError(f"{server}: the connection broke in the middle of an answer")
     return ConnectionError(f"{server}: {error or type(error).__name__}")

@@ -97,10 +97,12 @@ class Reflector:
         """What to do after a failure in `phase`. True: wait before it."""
         started = self.phase is Phase.WATCH  # also when the stream had brought the content already
         if isinstance(error, StatusError) and (error.code == 410 or _too_large(error)):
-            # The watch fell behind: not older than now. A list that can't have this version: whatever is newest.
-            self._any_version = self._any_version or not started
+            # A watch that fell behind: the content of now, or of later. A version that the server can't serve: whatever
+            # is newest, and at once, since it is another question.
+            known, self._any_version = self._any_version, self._any_version or _too_large(error) or not started
             self.phase = self._empty
-        elif not isinstance(error, StatusError | OSError):
+            return known or not self._any_version
+        if not isinstance(error, StatusError | OSError):
             self.phase = self._empty  # what the server sent makes no sense, and would again at this version
         elif phase is Phase.STREAM and not started and _unsupported(error):
             LOG.info("%s: no streaming list here, listing in pages: %s", self._resource.name, error)
