@@ -51,9 +51,12 @@ def parse_yaml(data: bytes) -> Parsed:
     """YAML, or JSON that is sent as YAML. Dates stay strings and keys become strings, as in Kubernetes."""
     if data[:1] == b"{":
         try:
-            return parse_json(data)
+            parsed = parse_json(data)
         except ValueError:
             pass  # it may still be YAML in flow style
+        else:
+            if not parsed.has_duplicates:
+                return parsed
     _check_yaml_depth(data)
     loader = _Loader(data)
     try:

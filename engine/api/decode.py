@@ -195,14 +195,15 @@ def walk_of(schema: Schema) -> Walk:
 def _object_walk(schema: Schema) -> Walk:
     table: dict[str, Field] = {}
     always = sorted(schema.always & schema.fields.keys())
-    required = frozenset(always)
+    nulls = sorted(schema.null & schema.fields.keys())
+    kept = schema.always | schema.null | schema.pointer
 
     def fill(key: str) -> Field | None:
         """Nodes are compiled when a document first has them: definitions may be recursive, and most are never met."""
         child = schema.fields.get(key)
         if child is None:
             return None
-        keep = key in required or key in schema.pointer or child.shape == "object" or not schema.known
+        keep = key in kept or child.shape == "object" or not schema.known
         fast = {"string": str, "boolean": bool}.get(child.shape)
         table[key] = (fast, keep, walk_of(child))
         return table[key]
@@ -229,6 +230,9 @@ def _object_walk(schema: Schema) -> Walk:
         for key in always:
             if key not in out:
                 out[key] = zero(schema.fields[key])
+        for key in nulls:
+            if key not in out:
+                out[key] = None
         return out
 
     return walk

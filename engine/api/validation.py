@@ -234,6 +234,7 @@ _HEADER = "[-A-Za-z0-9]+"
 _is_header = re.compile(_HEADER).fullmatch
 
 
+@_remembering(253)
 def config_key(value: str) -> Messages:
     """A key in the data of a ConfigMap or Secret."""
     messages: list[str] = []

@@ -97,8 +97,12 @@ class LocalTransport:
         return Page([*page.items], page.resource_version, page.continue_token, page.remaining)
 
     async def watch(self, resource: Resource, namespace: str | None, *, query: Mapping[str, str] = {}) -> WatchStream:
-        async for events in await self._server.watch(resource, namespace, user=self._user, query=query):
-            yield [_event(event) for event in events]
+        stream = await self._server.watch(resource, namespace, user=self._user, query=query)
+        try:
+            async for events in stream:
+                yield [_event(event) for event in events]
+        finally:
+            await _close(stream)
 
     async def execute(self, operation: Operation) -> Object:
         (answer,) = await self._server.batch((operation,), user=self._user)
@@ -112,9 +116,13 @@ class LocalTransport:
 
     async def stream_log(self, namespace: str, name: str, *, query: Mapping[str, str] = {}) -> ByteStream:
         chunks = await self._server.open_log(namespace, name, user=self._user, query=query)
-        if chunks is not None:
+        if chunks is None:
+            return
+        try:
             async for chunk in chunks:
                 yield chunk
+        finally:
+            await _close(chunks)
 
     def shared(self, resource: Resource) -> Shared | None:
         """The store's own cache and log. None for a resource that is not served: a watch will say so."""
@@ -132,3 +140,10 @@ def _event(event: _Event) -> WatchEvent:
     if event.type == "BOOKMARK":
         return WatchEvent("BOOKMARK", event.object, getattr(event, "initial_end", False))
     return WatchEvent(event.type, event.object)  # type: ignore[arg-type]
+
+
+async def _close(stream: AsyncIterator[object]) -> None:
+    """Lets the server know at once that nobody reads on."""
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        await close()

@@ -42,14 +42,14 @@ def page(told: Page, kind: Kind, form: Representation, query: Mapping[str, str])
         return _written(partial_metadata_list(documents, metadata, form.meta_version), form)
     resource = kind.resource
     if form.media != JSON:
-        head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata}
-        return _yaml({**head, "items": [_without_kind(found) for found in told.items]})
-    return b'{"kind":"%sList","apiVersion":"%s","metadata":%s,"items":[%s]}' % (
+        whole = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata}
+        return _yaml({**whole, "items": [_without_kind(found) for found in told.items]})
+    head = b'{"kind":"%sList","apiVersion":"%s","metadata":%s,"items":[' % (
         resource.kind.encode(),
         resource.api_version.encode(),
         orjson.dumps(metadata),
-        b",".join(_bare(kind, told.items)),
     )
+    return _joined(kind, told.items, head, b"]}")
 
 
 class EventWriter:
@@ -79,12 +79,19 @@ class EventWriter:
         return b'{"type":"%s","object":%s}\n' % (event.type.encode(), orjson.dumps(told))
 
 
-def _bare(kind: Kind, items: Sequence[Object]) -> list[bytes]:
+def _joined(kind: Kind, items: Sequence[Object], before: bytes, after: bytes) -> bytes:
+    """The items without their kind and version between `before` and `after`: every byte is copied once."""
+    if not items:
+        return before + after
     head = b'{"apiVersion":"%s","kind":"%s",' % (kind.resource.api_version.encode(), kind.resource.kind.encode())
     cut = len(head)
-    return [
-        b"{" + found.raw[cut:] if found.raw.startswith(head) else orjson.dumps(_without_kind(found)) for found in items
+    parts: list[bytes | memoryview] = [
+        memoryview(found.raw)[cut:] if found.raw.startswith(head) else orjson.dumps(_without_kind(found))[1:]
+        for found in items
     ]
+    parts[0] = b"%s{%s" % (before, parts[0])
+    parts[-1] = bytes(parts[-1]) + after
+    return b",{".join(parts)
 
 
 def _without_kind(found: Object) -> dict[str, Any]:

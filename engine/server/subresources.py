@@ -19,7 +19,7 @@ from engine.server.options import WriteOptions, write_options
 from engine.server.refusals import MODIFIED
 from engine.server.success import success
 from engine.server.update import Update
-from engine.server.writes import Prepared, WriteRequest, body_document
+from engine.server.writes import Prepared, WriteRequest, body_document, editable
 from engine.storage.encoding import encode
 from engine.storage.store import Store, Write
 
@@ -80,14 +80,15 @@ class Subresources:
         if replicas < 0:
             causes = [invalid_value("spec.replicas", replicas, NOT_NEGATIVE)]
             raise invalid(SCALES.group, SCALES.kind, request.name, causes)
-        document = live.to_dict()
+        document = editable(live)
         document["metadata"]["resourceVersion"] = metadata.get("resourceVersion", "")
         if uid := metadata.get("uid"):
             document["metadata"]["uid"] = uid
         *parents, last = _scaling(kind).spec_replicas.split(".")
         at = document
         for parent in parents:
-            at = at.setdefault(parent, {})
+            at[parent] = dict(at.get(parent, {}))
+            at = at[parent]
         at[last] = replicas
         prepared = self._update.prepare_document(request, live, document, options, warnings)
         if prepared.answer is not None:
@@ -139,7 +140,7 @@ class Subresources:
         decoded = self._decoded(request, request.kind.schema, request.kind.resource, options)
         if decoded.document["metadata"].get("name", request.name) != request.name:
             raise bad_request("the name of the object does not match the name on the URL")
-        document = live.to_dict()
+        document = editable(live)
         document["spec"] = {"finalizers": decoded.document.get("spec", {}).get("finalizers") or []}
         if not document["spec"]["finalizers"]:
             del document["spec"]["finalizers"]
@@ -164,14 +165,16 @@ class Subresources:
 
 
 def _bound(live: Object, binding: Document, node: str) -> Document:
-    document = live.to_dict()
-    document.setdefault("spec", {})["nodeName"] = node
+    document = editable(live)
+    document["spec"] = {**document.get("spec", {}), "nodeName": node}
     if annotations := binding["metadata"].get("annotations"):
-        document["metadata"].setdefault("annotations", {}).update(annotations)
-    status = document.setdefault("status", {})
+        metadata = document["metadata"]
+        metadata["annotations"] = {**metadata.get("annotations", {}), **annotations}
+    status = document.get("status", {})
     others = [condition for condition in status.get("conditions", ()) if condition["type"] != "PodScheduled"]
     scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
-    status["conditions"] = [*others, {**scheduled, "lastTransitionTime": timestamps.now()}]
+    conditions = [*others, {**scheduled, "lastTransitionTime": timestamps.now()}]
+    document["status"] = {**status, "conditions": conditions}
     return document
 
 

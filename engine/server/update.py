@@ -14,7 +14,7 @@ from engine.server import namespaces
 from engine.server.create import decoded_body
 from engine.server.options import WriteOptions, write_options
 from engine.server.refusals import MODIFIED
-from engine.server.writes import Prepared, WriteRequest
+from engine.server.writes import Prepared, WriteRequest, editable
 from engine.storage.encoding import encode
 from engine.storage.store import Store, Write
 
@@ -72,7 +72,7 @@ class Update:
             causes = kind.validate_status_update
         else:
             kind.prepare_update(document, old)
-            if kind.generation and document.get("spec") != old.get("spec"):
+            if kind.generation and generation_moves(kind, document, old):
                 metadata["generation"] = before.get("generation", 0) + 1
             causes = kind.validate_update
         faults = meta.validate_update(document, old, kind) + causes(document, old)
@@ -100,7 +100,7 @@ class Update:
         if gone:
             # Watchers see the last state that was stored; the client, what it sent.
             answer = encode(document, live.resource_version)
-            write = Write(kind.resource, request.key, live.to_dict(), live.resource_version, delete=True)
+            write = Write(kind.resource, request.key, editable(live), live.resource_version, delete=True)
             return Prepared(200, write, view=lambda last: answer, warnings=warnings, retriable=not named)
         write = Write(kind.resource, request.key, document, live.resource_version)
         return Prepared(200, write, warnings=warnings, retriable=not named)
@@ -132,6 +132,15 @@ class Update:
             if metadata.get("namespace") not in (None, "", request.namespace):
                 raise namespaces.mismatch()
             metadata["namespace"] = request.namespace
+
+
+def generation_moves(kind: Kind, document: Document, old: Document) -> bool:
+    """Whether an update is one that metadata.generation counts."""
+    if document.get("spec") != old.get("spec"):
+        return True
+    if not kind.generation_counts_annotations:
+        return False
+    return (document["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {})
 
 
 def released(kind: Kind, document: Document, live: Object) -> bool:

@@ -188,3 +188,10 @@ def body_document(request: WriteRequest) -> Document:
     if isinstance(body, Mapping):
         return Object(body).peek()
     return {}
+
+
+def editable(live: Object) -> Document:
+    """A stored object to be changed: itself and its metadata are copies, what is below is shared and only replaced."""
+    document = dict(live.peek())
+    document["metadata"] = dict(document["metadata"])
+    return document

@@ -5,11 +5,9 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from engine._object cimport Object, Path, as_object, path_of, restamped
 from engine._rows cimport Place, Rows
 from engine._selectors cimport (
-    FieldSelector,
-    LabelSelector,
+    IN,
     Requirement,
     Term,
-    IN,
     field_selector_of,
     label_selector_of,
     text_of_field,
@@ -17,15 +15,21 @@ from engine._selectors cimport (
 from engine._watchlog cimport WatchLog
 
 import sys
+from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
+from typing import Any, Literal
 
 cdef enum:
     MAX_LABEL_INDEXES = 64  # label keys that are indexed; selectors on others scan
     ROW_BYTES = 160  # an Object, its dict entry and its place in the rows, beside JSON and strings
 
-TYPES = ("ADDED", "MODIFIED", "DELETED")
-NAMESPACE_PATH = "metadata.namespace"
-QUANTITY_PARENTS = ("requests", "limits", "capacity", "allocatable", "hard", "used", "overhead")
+EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+Item = Object | bytes | Mapping[str, Any]
+IndexSource = str | Callable[[Object], Iterable[str]]
+
+cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
+cdef str NAMESPACE_PATH = "metadata.namespace"
+cdef tuple QUANTITY_PARENTS = ("requests", "limits", "capacity", "allocatable", "hard", "used", "overhead")
 
 
 # --- Indexes ----------------------------------------------------------------------------------------------------------
@@ -293,8 +297,8 @@ cdef class Cache:
         for key in sorted([key for key in self.objects if key not in wanted]):
             old = <Object>self.objects[key]
             logged.append(("DELETED", old if log is None else restamped(old, resource_version), old))
-        for type, item, before in logged:
-            self.remove((<Object>before).key)
+        for entry in logged:
+            self.remove((<Object>entry[2]).key)
         for key, found in values.items():
             obj = <Object>wanted[key]
             old = self.upsert(obj, <list>found)
@@ -509,7 +513,7 @@ cdef set gathered(dict postings, tuple values):
 
 # --- Columns ----------------------------------------------------------------------------------------------------------
 
-SUFFIXES = {
+cdef dict SUFFIXES = {
     "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }

@@ -256,7 +256,7 @@ cdef bint is_plain(bytes data) except -1:
 
 
 cdef Slice locate(bytes data, tuple steps) noexcept:
-    """Where the value stands that `steps` (bytes for a member, int for an element) lead to; a start of NULL: nowhere."""
+    """Where the value stands that `steps` lead to (bytes: a member, int: an element); a start of NULL: nowhere."""
     cdef const char *p = data
     cdef const char *end = p + len(data)
     cdef Slice found

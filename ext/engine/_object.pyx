@@ -185,7 +185,7 @@ cdef class MapView:
     def __getitem__(self, key):
         return view(self.data[key])
 
-    def get(self, key, default=None):
+    def get(self, key, default=None, /):
         cdef object value = self.data.get(key, default)
         return view(value) if value is not default else default
 
@@ -247,10 +247,10 @@ cdef class ListView:
     def __len__(self):
         return len(self.data)
 
-    def index(self, value, *bounds):
+    def index(self, value, /, *bounds):
         return self.data.index(plain(value), *bounds)
 
-    def count(self, value):
+    def count(self, value, /):
         return self.data.count(plain(value))
 
     def to_list(self):
@@ -278,14 +278,14 @@ Sequence.register(ListView)
 
 cdef bytes encoded(object document):
     try:
-        return orjson.dumps(document, default=plain_or_error)
+        return orjson.dumps(document, default=_plain_or_error)
     except TypeError as error:
         if "64-bit" not in str(error):
             raise ValueError(f"cannot be written as JSON: {error}") from None
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=plain_or_error).encode()
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=_plain_or_error).encode()
 
 
-def plain_or_error(value):
+def _plain_or_error(value):
     """What encoders do with a view."""
     found = plain(value)
     if found is value:

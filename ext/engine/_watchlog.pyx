@@ -2,15 +2,8 @@
 
 cimport cython
 from cpython.pythread cimport PyThread_get_thread_ident
-from engine._object cimport Object, Path, restamped
-from engine._selectors cimport (
-    FieldSelector,
-    LabelSelector,
-    Term,
-    field_selector_of,
-    label_selector_of,
-    text_of_field,
-)
+from engine._object cimport Object, restamped
+from engine._selectors cimport Term, field_selector_of, label_selector_of, text_of_field
 
 from bisect import bisect_left
 from collections import deque
@@ -21,7 +14,7 @@ cdef enum:
     FIRST_SLOTS = 128
     RECORD_BYTES = 200  # what a record costs beside its JSON
 
-TYPES = ("ADDED", "MODIFIED", "DELETED")
+cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
 
 
 class Expired(Exception):
@@ -337,13 +330,15 @@ cdef int wake_all(dict cursors, Event event) except -1:
     return 0
 
 
-running_loop = None  # asyncio.get_running_loop, once asyncio is needed
+cdef object running_loop = None  # asyncio.get_running_loop, once asyncio is needed
 
 
 cdef object new_future():
     global running_loop
     if running_loop is None:
-        from asyncio import get_running_loop as running_loop
+        import asyncio
+
+        running_loop = asyncio.get_running_loop
     return running_loop().create_future()
 
 

@@ -10,7 +10,7 @@ cdef enum:
     MAX_DOUBLINGS = 60
     SLACK = 64  # entries that do not count are swept out when there are more of them than of those that do
 
-SHORTEST_TIMER = 0.001  # seconds; a timer that fires early by a rounding error must not spin
+cdef double SHORTEST_TIMER = 0.001  # seconds; a timer that fires early by a rounding error must not spin
 
 
 cdef inline str namespace_of(str key):
@@ -295,11 +295,13 @@ cdef str check_key(object key):
     return <str>key
 
 
-running_loop = None  # asyncio.get_running_loop, once asyncio is needed
+cdef object running_loop = None  # asyncio.get_running_loop, once asyncio is needed
 
 
 cdef object new_future():
     global running_loop
     if running_loop is None:
-        from asyncio import get_running_loop as running_loop
+        import asyncio
+
+        running_loop = asyncio.get_running_loop
     return running_loop().create_future()

@@ -193,9 +193,7 @@ async def test_only_the_local_transport_lends_the_servers_own_structures(tmp_pat
 
 async def test_watches_are_not_starved_by_requests_nor_requests_by_watches(tmp_path: Path) -> None:
     async with live(tmp_path, max_requests=2) as server:
-        streams = [
-            server.remote.transport.watch(CONFIGMAPS, None, query={"timeoutSeconds": "60"}) for _ in range(20)
-        ]
+        streams = [server.remote.transport.watch(CONFIGMAPS, None, query={"timeoutSeconds": "60"}) for _ in range(20)]
         waiting = [asyncio.ensure_future(anext(stream)) for stream in streams]
         await asyncio.sleep(0)
         await server.remote.create(CONFIGMAPS, "default", config_map("a"))

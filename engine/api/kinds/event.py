@@ -21,7 +21,6 @@ def kind() -> Kind:
         singular="event",
         schema=Schema.of("io.k8s.api.core.v1.Event"),
         short_names=("ev",),
-        create_on_update=True,
         validate=validate,
         validate_update=validate_update,
         columns=(

@@ -30,7 +30,6 @@ def kind() -> Kind:
         categories=("all",),
         verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
         has_status=True,
-        create_on_update=True,
         name_rule=dns1123_label,
         default=default,
         prepare_create=prepare_create,
