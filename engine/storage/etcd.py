@@ -378,7 +378,7 @@ def _sent(write: Write) -> _Sent:
 
 
 def _result(write: Write, sent: _Sent, revision: int) -> Object:
-    if sent.delivered is not None and sent.delivered.resource_version <= revision:
+    if sent.delivered is not None and (write.delete or sent.delivered.resource_version == revision):
         return sent.delivered
     if sent.value is None:
         return encode(write.document, revision)
