@@ -29,8 +29,9 @@ from engine.api.resource import DEPLOYMENTS, PODS
 from engine.client.client import Client
 from engine.client.https import HTTPSTransport
 from engine.client.kubeconfig import load
-from engine.controlplane import ADMIN, ControlPlane, Settings
+from engine.controlplane import ControlPlane, Settings, calm_collector
 from engine.informers.informer import Informers, Subscription
+from engine.server.request import ADMIN
 
 BIN = Path(sys.executable).parent
 PEER_PODS_PER_SECOND = 93  # etcd, kube-apiserver, kube-controller-manager and kube-scheduler 1.36 binding, 2 cores
@@ -192,6 +193,7 @@ def main() -> None:
     parser.add_argument("--storage", choices=["sqlite", "memory"], default="sqlite")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     arguments = parser.parse_args()
+    calm_collector()
     phases = uvloop.run(run(arguments))
     show(phases, arguments.mode, arguments.storage, arguments.nodes)
     if arguments.json:

@@ -2,7 +2,8 @@
 
     python bench/http_servers.py [--seconds 3] [--connections 8]
 
-Needs `uvicorn` and `httptools` beside the engine's own dependencies. Prints requests per second and server CPU per request.
+Needs `uvicorn` and `httptools` beside the engine's own dependencies. Prints requests per second and the server's CPU
+time per request.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The view of one object, and paths into it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar, final, overload
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 @final
 class Object:
@@ -18,7 +18,7 @@ class Object:
 
     @staticmethod
     def adopt(raw: bytes, document: dict[str, Any]) -> Object:
-        """A view over `raw` whose parsed form the caller already has and gives up: nobody may change `document` again."""
+        """A view over `raw` whose parsed form the caller has and gives up: nobody may change `document` again."""
 
     @property
     def key(self) -> str: ...  # "namespace/name", or "name" when there is no namespace
@@ -48,8 +48,8 @@ class Object:
     def deletion_timestamp(self) -> str | None: ...
     @property
     def raw(self) -> bytes: ...
-    def __getitem__(self, key: str) -> Any: ...
-    def __contains__(self, key: object) -> bool: ...
+    def __getitem__(self, key: str, /) -> Any: ...
+    def __contains__(self, key: object, /) -> bool: ...
     def get(self, key: str, default: Any = None) -> Any: ...
     def get_path(self, path: str, default: Any = None) -> Any:
         """The value at `spec.nodeName`, `metadata.labels['a/b']`, `spec.containers[0].image`; `default` when missing.
@@ -59,13 +59,41 @@ class Object:
         """A fresh, editable copy."""
 
     def peek(self) -> dict[str, Any]:
-        """The shared parsed form itself, for readers inside the engine that promise not to change it: no copy, no view."""
+        """The shared parsed form itself, for readers inside the engine that promise not to change it: no copy, no view.
+        The objects read last keep it; another is parsed again."""
 
-    def decode(self, type: type[T]) -> T:
+    def decode(self, type: type[_T]) -> _T:
         """The object as a msgspec type."""
 
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class MapView(Mapping[str, Any]):
+    """A JSON object that can only be read. Equal to the dict of the same content."""
+
+    def __getitem__(self, key: str, /) -> Any: ...
+    def get(self, key: str, default: Any = None, /) -> Any: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def to_dict(self) -> dict[str, Any]:
+        """A fresh, editable copy; `copy.deepcopy` gives the same."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]: ...
+
+@final
+class ListView(Sequence[Any]):
+    """A JSON array that can only be read. Equal to the list of the same content."""
+
+    @overload
+    def __getitem__(self, index: int, /) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> ListView: ...
+    def __len__(self) -> int: ...
+    def to_list(self) -> list[Any]:
+        """A fresh, editable copy; `copy.deepcopy` gives the same."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]: ...
 
 @final
 class Path:

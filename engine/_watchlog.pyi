@@ -13,11 +13,16 @@ class Expired(Exception):
 class Event:
     """One change as a reader sees it."""
 
-    type: str  # ADDED, MODIFIED, DELETED
-    key: str
-    revision: int
-    object: Object  # for DELETED: the last state, stamped with the deletion's revision
-    old: Object | None
+    @property
+    def type(self) -> str: ...  # ADDED, MODIFIED, DELETED
+    @property
+    def key(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def object(self) -> Object: ...  # for DELETED: the last state, stamped with the deletion's revision
+    @property
+    def old(self) -> Object | None: ...
     @property
     def encoded(self) -> bytes:
         """`{"type":…,"object":…}` and a newline; made once, shared by all readers of the same type."""
@@ -38,7 +43,10 @@ class WatchLog:
     ) -> None:
         """`resource_version`: history starts after it; older cursors are Expired."""
 
-    def append(self, type: str, object: Object, old: Object | None) -> None: ...
+    def append(self, type: str, object: Object, old: Object | None) -> None:
+        """At the object's revision, or at the newest known if that is higher. O(1) and what it wakes. RuntimeError from
+        another thread than the one that wrote first."""
+
     def advance(self, resource_version: int) -> None:
         """The log is complete up to this revision although nothing was appended."""
 
@@ -56,7 +64,8 @@ class WatchLog:
         """Forgets all history: every cursor that is not at the end raises Expired. For relists and tests."""
 
     def close(self) -> None:
-        """Wakes every parked cursor; their `wait` returns and `next_batch` returns []. `closed` is then true."""
+        """Wakes every parked cursor; `wait` returns at once from now on. What is in the ring is still handed out, then
+        `next_batch` returns []. `closed` is then true."""
 
     @property
     def closed(self) -> bool: ...
@@ -77,8 +86,9 @@ class Cursor:
         """What is there now, in order; [] when it is at the end. Never blocks. Raises Expired when it fell off."""
 
     async def wait(self) -> None:
-        """Returns when `next_batch` may have something, or the log is closed. Woken by matching values only: a cursor on
-        `spec.nodeName=n` sleeps through the events of other nodes. One waiter at a time (RuntimeError otherwise)."""
+        """Returns when `next_batch` may have something, or the log is closed. Woken by matching values only: a cursor
+        on `spec.nodeName=n` sleeps through the events of other nodes, and does not expire meanwhile. One waiter at a
+        time (RuntimeError otherwise)."""
 
     @property
     def resource_version(self) -> int: ...  # everything up to here was handed out

@@ -5,11 +5,11 @@ from typing import final
 
 @final
 class WorkQueue:
-    """Keys to work on. Never two workers on one key, no lost add, at most one pending copy: a key added while it waits is
-    one entry; added while it is being worked on, it comes again after `done`.
+    """Keys to work on. Never two workers on one key, no lost add, at most one pending copy: a key added while it waits
+    is one entry; added while it is being worked on, it comes again after `done`.
 
-    Per-key backoff is base * 2**failures seconds, at most `max_delay_seconds`. Namespaces ("a" of "a/b") take turns among
-    keys of the same priority; a higher priority goes first.
+    Per-key backoff is base * 2**failures seconds, at most `max_delay_seconds`. Namespaces ("a" of "a/b") take turns
+    among keys of the same priority; a higher priority goes first.
     """
 
     def __init__(

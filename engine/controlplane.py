@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,17 +17,19 @@ from engine.client.local import LocalTransport
 from engine.controllers.manager import ControllerManager
 from engine.informers.informer import Informers
 from engine.kubelet.kubelet import Kubelet
+from engine.kubelet.logs import ContainerLogs, NoLogs
 from engine.runtime.component import run_all
 from engine.runtime.events import EventRecorder
 from engine.scheduler.scheduler import Scheduler
 from engine.server.apiserver import APIServer
+from engine.server.podlogs import LogSource
 from engine.server.request import ADMIN, User
 from engine.storage import open_store
 
 if TYPE_CHECKING:
     from engine.kubelet.runtime import Runtime
     from engine.server.certificates import Certificates
-    from engine.server.http import HTTPSFront
+    from engine.server.http import HTTPServer
 
 LOG = logging.getLogger(__name__)
 
@@ -61,22 +65,18 @@ class Server:
         )
         self.api = APIServer(self.store, kinds)
         self.certificates: Certificates | None = None
-        self._front: HTTPSFront | None = None
+        self.url = ""  # known when it listens
+        self._front: HTTPServer | None = None
         self._opened = False
 
     @property
     def kubeconfig(self) -> Path:
         return self.settings.kubeconfig or self.settings.data_dir / "kubeconfig"
 
-    @property
-    def url(self) -> str:
-        assert self._front is not None
-        return self._front.url
-
     async def start(self) -> None:
         """Opens the store, then listens. Raises StorageError, and OSError when the address cannot be had."""
         from engine.server.certificates import Certificates
-        from engine.server.http import HTTPSFront
+        from engine.server.http import HTTPServer
 
         host, port = self.settings.listen
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -86,8 +86,14 @@ class Server:
         names = ("localhost", "127.0.0.1", *([host] if host not in ("localhost", "127.0.0.1", "0.0.0.0", "::") else ()))
         self.certificates = Certificates.open(self.settings.data_dir / "pki", names=names)
         self.api.authenticator.add(self.certificates.token, ADMIN)
-        self._front = HTTPSFront(self.api, self.certificates.server_context(), host, port)
-        await self._front.start()
+        front = HTTPServer(self.api, self.certificates.server_context())
+        try:
+            host, port = await front.start(host, port)
+        except OSError as error:
+            why = "address already in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+            raise OSError(f"cannot listen on {host}:{port}: {why}") from error
+        self._front = front
+        self.url = f"https://{f'[{host}]' if ':' in host else host}:{port}"
         self.certificates.write_kubeconfig(self.kubeconfig, self.url)
 
     def write_component_kubeconfigs(self) -> None:
@@ -101,7 +107,6 @@ class Server:
         if self._front is not None:
             await self._front.stop()
         if self._opened:
-            await self.api.stop()
             await self.store.close()
 
     def client(self, user: User, manager: str) -> Client:
@@ -115,7 +120,6 @@ class ControlPlane:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.server = Server(settings)
-        self.kubelet: Kubelet | None = None
         self._programs: list[asyncio.Task[None]] = []
 
     @property
@@ -138,7 +142,7 @@ class ControlPlane:
             started.append(begun)
             task = asyncio.create_task(run_all(informers, [when_running(begun), *programs]), name=manager)
             self._programs.append(task)
-        waiting = asyncio.gather(*(event.wait() for event in started))
+        waiting = asyncio.create_task(_all(started))
         await asyncio.wait({waiting, *self._programs}, return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done():
             waiting.cancel()
@@ -155,8 +159,8 @@ class ControlPlane:
 
     def _kubelet(self, client: Client, informers: Informers) -> Sequence[Program]:
         names = node_names(self.settings.nodes)
-        self.kubelet, programs = kubelet(client, informers, names, self.settings.runtime, self.settings.data_dir)
-        self.server.api.log_source = self.kubelet.logs
+        logs, programs = kubelet(client, informers, names, self.settings.runtime, self.settings.data_dir)
+        self.server.api.log_source = logs
         return programs
 
     async def failed(self) -> None:
@@ -174,11 +178,25 @@ class ControlPlane:
         await self.server.stop()
 
 
+def calm_collector() -> None:
+    """For a process that is a control plane: Python's cycle collector looks less often.
+
+    Objects held decoded are graphs of dicts that refcounts free; each full collection walks all of them for nothing. With
+    5,000 pods the default thresholds cost a third of the time. What is loaded by now is left out for good.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
+
+
+async def _all(events: Sequence[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()
+
+
 def controllers(client: Client, informers: Informers) -> Sequence[Program]:
     """The controllers of one client."""
-    recorder = EventRecorder(client, "controllers")
-    manager = ControllerManager(client, informers, recorder=recorder)
-    return [recorder.run, manager.run]
+    return [ControllerManager(client, informers).run]
 
 
 def scheduler(client: Client, informers: Informers) -> Sequence[Program]:
@@ -192,21 +210,28 @@ def kubelet(
     names: Sequence[str],
     runtime: Literal["process", "simulated"],
     data_dir: Path,
-    images: Mapping[str, Sequence[str]] | None = None,
-) -> tuple[Kubelet, Sequence[Program]]:
-    """One kubelet for all these nodes, and what has to run for it."""
+) -> tuple[LogSource, Sequence[Program]]:
+    """One kubelet for all these nodes: who reads its containers' logs, and what has to run."""
     recorder = EventRecorder(client, "kubelet")
     made: Runtime
+    logs: LogSource
     if runtime == "process":
         from engine.kubelet.process import ProcessRuntime
 
-        made = ProcessRuntime(client, data_dir, images=images, events=recorder)
+        made, logs = ProcessRuntime(client, data_dir, events=recorder), ContainerLogs(data_dir)
     else:
         from engine.kubelet.simulated import SimulatedRuntime
 
-        made = SimulatedRuntime()
-    node_agent = Kubelet(client, informers, names, made, recorder=recorder)
-    return node_agent, [recorder.run, node_agent.run]
+        made, logs = SimulatedRuntime(), NoLogs()
+    agent = Kubelet(client, informers, names, made, events=recorder)
+
+    async def run() -> None:
+        try:
+            await agent.run()
+        finally:
+            await agent.stop()
+
+    return logs, [run]
 
 
 def node_names(count: int) -> Sequence[str]:

@@ -95,7 +95,7 @@ def reads(metrics: str) -> dict[str, int]:
     """Requests by verb that the control plane's own programs made of the API server."""
     counts: dict[str, int] = {}
     for line in metrics.splitlines():
-        if line.startswith("apiserver_request_total{") and 'client="component"' in line:
+        if line.startswith("engine_api_requests_total{") and 'client="component"' in line:
             verb = line.split('verb="', 1)[1].split('"', 1)[0].lower()
             counts[verb] = counts.get(verb, 0) + int(float(line.rsplit(" ", 1)[1]))
     return counts

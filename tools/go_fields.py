@@ -4,8 +4,8 @@
 
 K8S_IO_DIRECTORY holds the unpacked Go modules k8s.io/api and k8s.io/apimachinery (and others, if wanted) of the version
 that the schema has. Run by hand when the schema's version changes. Per definition, field names by rule:
-`always` (written even when it is zero), `pointer` (absent and zero are different things; zero is kept).
-A field in neither list is dropped when it is zero.
+`always` (written even when it is zero), `null` (written as null when it is absent), `pointer` (absent and zero are
+different things; zero is kept). A field in no list is dropped when it is zero.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def flatten(name: str, found: dict[str, tuple[list[GoField], list[str]]]) -> lis
 
 def rules(name: str, schema: dict, found: dict[str, tuple[list[GoField], list[str]]]) -> dict[str, list[str]]:
     properties = schema.get("properties", {})
-    out: dict[str, list[str]] = {"always": [], "pointer": []}
+    out: dict[str, list[str]] = {"always": [], "null": [], "pointer": []}
     for field in flatten(name, found):
         if field.name not in properties or field.name in ("kind", "apiVersion"):
             continue
         is_struct = "$ref" in properties[field.name]
         if field.type.startswith("*"):
-            out["pointer"].append(field.name)
+            out["pointer" if "omitempty" in field.options else "null"].append(field.name)
         elif "omitempty" not in field.options or (is_struct and "omitzero" not in field.options):
             out["always"].append(field.name)
     return {rule: sorted(names) for rule, names in out.items() if names}

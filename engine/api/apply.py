@@ -277,8 +277,8 @@ def _merge_list(live: list[Any], config: list[Any], schema: Schema) -> list[Any]
 
 
 def _pruned(merged: Document, last: Fields, owned: Fields, schema: Schema) -> Document:
-    """Takes away what the manager applied last time and nobody owns now. What hangs below it and was never the
-    manager's stays."""
+    """Takes away what the manager applied last time and nobody owns now, with what hangs below it unowned
+    (defaults, which come back if they should)."""
     last_named = with_named_fields(last, schema)
     pruned = without_fields(merged, last_named, schema) or {}
     everything = with_named_fields(field_set(merged, schema), schema)

@@ -14,7 +14,9 @@ from engine._json import duplicate_fields
 from engine.api.schema import ANY, Schema
 
 MAX_ALIASED_NODES = 1_000_000  # what a YAML body may grow to when its aliases are written out
+MAX_DEPTH = 256  # of nested objects and lists
 _SUMMARY_BYTES = 30
+_TOO_DEEP = "exceeded max depth"
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -37,6 +39,8 @@ def parse_json(data: bytes) -> Parsed:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"couldn't get version/kind; json parse error: {_json_fault(data, error)}") from None
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        _check_depth(value)
     if not duplicate_fields(data):
         return Parsed(value)
     pairs = json.loads(data, object_pairs_hook=Pairs)
@@ -45,20 +49,63 @@ def parse_json(data: bytes) -> Parsed:
 
 def parse_yaml(data: bytes) -> Parsed:
     """YAML, or JSON that is sent as YAML. Dates stay strings and keys become strings, as in Kubernetes."""
+    if data[:1] == b"{":
+        try:
+            parsed = parse_json(data)
+        except ValueError:
+            pass  # it may still be YAML in flow style
+        else:
+            if not parsed.has_duplicates:
+                return parsed
+    _check_yaml_depth(data)
     loader = _Loader(data)
     try:
         node = loader.get_single_node()
         value = loader.construct(node) if node is not None else None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise ValueError(f"error converting YAML to JSON: yaml: {where}{problem}") from None
-    except RecursionError:
-        raise ValueError("error converting YAML to JSON: yaml: exceeded max depth") from None
+        raise _yaml_fault(error) from None
     finally:
         loader.dispose()
     return Parsed(value, bool(loader.duplicates), None, loader.duplicates)
+
+
+def _check_depth(value: Any) -> None:
+    """Level by level, since a value that is too deep for recursion is what this looks for."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"couldn't get version/kind; json parse error: {_TOO_DEEP}")
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+
+
+def _check_yaml_depth(data: bytes) -> None:
+    """On the parser's events, which come without recursion: composing what is too deep would overflow C's stack."""
+    if sum(data.count(mark) for mark in (b"{", b"[", b"- ", b"-\n", b":", b"?")) <= MAX_DEPTH:
+        return
+    depth = 0
+    try:
+        for event in yaml.parse(data, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise ValueError(f"error converting YAML to JSON: yaml: {_TOO_DEEP}")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    except yaml.YAMLError as error:
+        raise _yaml_fault(error) from None
+
+
+def _yaml_fault(error: yaml.YAMLError) -> ValueError:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark is not None else ""
+    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    return ValueError(f"error converting YAML to JSON: yaml: {where}{problem}")
 
 
 def summary(data: bytes) -> str:

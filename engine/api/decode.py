@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -67,22 +67,34 @@ def decode(
 
 
 def decode_document(
-    document: Document, schema: Schema, resource: Resource, *, field_validation: str = "Warn"
+    document: Document,
+    schema: Schema,
+    resource: Resource,
+    *,
+    field_validation: str = "Warn",
 ) -> Decoded:
     """The same for a dict of a client in this process. It is copied where it is walked; free-form parts are shared."""
     return _decode(wire.Parsed(document), schema, resource, field_validation)
 
 
 def decode_patched(
-    document: Document, schema: Schema, resource: Resource, *, field_validation: str = "Warn"
+    document: Document,
+    schema: Schema,
+    resource: Resource,
+    *,
+    field_validation: str = "Warn",
+    duplicates: Sequence[str] = (),
 ) -> Decoded:
-    """The same for what a patch has made of an object: what is wrong then is the patch's fault, 422."""
+    """The same for what a patch has made of an object: what is wrong then is the patch's fault, 422. `duplicates` are
+    those of the patch itself, told before the unknown fields."""
     unknown: list[str] = []
     try:
         walked = walk_of(schema)(document, unknown)
     except Mismatch as error:
         raise _bad_patch(document, str(error) or describe_mismatch(document, schema)) from None
-    warnings = wire.strict_problems(document, schema) if unknown and field_validation != "Ignore" else []
+    warnings = list(duplicates) if field_validation != "Ignore" else []
+    if unknown and field_validation != "Ignore":
+        warnings += wire.strict_problems(document, schema)
     if warnings and field_validation == "Strict":
         raise _bad_patch(document, "strict decoding error: " + ", ".join(warnings))
     return Decoded(_in_order(walked, resource), warnings)
@@ -183,14 +195,15 @@ def walk_of(schema: Schema) -> Walk:
 def _object_walk(schema: Schema) -> Walk:
     table: dict[str, Field] = {}
     always = sorted(schema.always & schema.fields.keys())
-    required = frozenset(always)
+    nulls = sorted(schema.null & schema.fields.keys())
+    kept = schema.always | schema.null | schema.pointer
 
     def fill(key: str) -> Field | None:
         """Nodes are compiled when a document first has them: definitions may be recursive, and most are never met."""
         child = schema.fields.get(key)
         if child is None:
             return None
-        keep = key in required or key in schema.pointer or child.shape == "object" or not schema.known
+        keep = key in kept or child.shape == "object" or not schema.known
         fast = {"string": str, "boolean": bool}.get(child.shape)
         table[key] = (fast, keep, walk_of(child))
         return table[key]
@@ -217,6 +230,9 @@ def _object_walk(schema: Schema) -> Walk:
         for key in always:
             if key not in out:
                 out[key] = zero(schema.fields[key])
+        for key in nulls:
+            if key not in out:
+                out[key] = None
         return out
 
     return walk

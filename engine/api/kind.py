@@ -78,12 +78,13 @@ class Kind:
     """A kind as data. The functions get whole documents and change them in place, or report causes; metadata is checked
     for all kinds alike in `engine.api.meta`, types and unknown fields by the schema.
 
-    The order of a create: decode, `default`, metadata filled (name, namespace, uid, creationTimestamp), `prepare_create`,
-    metadata checked with `name_rule`, `validate`. `prepare_create` also does what Kubernetes' admission does to the kind
-    (tolerations and priority of pods, the taint of new nodes); it may raise StatusError.
-    The order of an update: decode, `default`, `prepare_update`, metadata checked, `validate_update`, which alone decides:
-    it repeats those rules of `validate` that still hold and adds what may not change.
-    The order of a write to `status`: decode, `default`, `prepare_status_update`, metadata checked, `validate_status_update`.
+    The order of a create: decode, `default`, metadata filled (name, namespace, uid, creationTimestamp),
+    `prepare_create`, metadata checked with `name_rule`, `validate`. `prepare_create` also does what Kubernetes'
+    admission does to the kind (tolerations and priority of pods, the taint of new nodes); it may raise StatusError.
+    The order of an update: decode, `default`, `prepare_update`, metadata checked, `validate_update`, which alone
+    decides: it repeats those rules of `validate` that still hold and adds what may not change.
+    The order of a write to `status`: decode, `default`, `prepare_status_update`, metadata checked,
+    `validate_status_update`.
     The last argument of the update functions is the stored document, which is only read; parts of it may be shared
     into the new one.
     """
@@ -101,8 +102,6 @@ class Kind:
     graceful: bool = False  # deletion waits for whoever runs it (pods)
     generation: bool = False  # metadata.generation counts changes of the spec
     generation_counts_annotations: bool = False  # and of the annotations
-    create_on_update: bool = False  # PUT of what is not there creates it
-    unconditional_update: bool = True  # PUT needs no resourceVersion
     default: Callable[[Document], None] = _nothing
     prepare_create: Callable[[Document], None] = _nothing  # the strategy's part: statuses reset, fields generated
     prepare_update: Callable[[Document, Document], None] = _no_change  # keeps what this endpoint may not write
@@ -135,20 +134,3 @@ def keep_status(new: Document, old: Document) -> None:
         new["status"] = old["status"]
     else:
         new.pop("status", None)
-
-
-def keep_all_but_status(new: Document, old: Document) -> None:
-    """`prepare_status_update`: of the object only the status changes, and metadata that users may always write."""
-    for member in [*new, *old]:
-        if member in ("status", "metadata"):
-            continue
-        if member in old:
-            new[member] = old[member]
-        else:
-            new.pop(member, None)
-    metadata, before = new["metadata"], old["metadata"]
-    for member in ("labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp"):
-        if member in before:
-            metadata[member] = before[member]
-        else:
-            metadata.pop(member, None)

@@ -51,8 +51,8 @@ def validate(document: Document, kind: Kind) -> list[Cause]:
 
 
 def validate_update(new: Document, old: Document, kind: Kind) -> list[Cause]:
-    """What is wrong with the metadata of an object that is replaced. Each fault is told twice, as Kubernetes does, where
-    both the generic update and the kind's own check it; the message has it once."""
+    """What is wrong with the metadata of an object that is replaced. Each fault is told twice, as in Kubernetes, whose
+    generic update and kind's own both check it; the message has it once."""
     metadata, before = new["metadata"], old["metadata"]
     causes: list[Cause] = []
     finalizers = metadata.get("finalizers") or []
@@ -97,9 +97,8 @@ def _owner_references(references: list[dict[str, Any]]) -> list[Cause]:
         elif api_version.count("/") > 1 or api_version.endswith("/"):
             detail = "must be <group>/<version> or <version>"
             causes.append(invalid(f"{path}.apiVersion", api_version, detail))
-        for field in ("kind", "name", "uid"):
-            if not reference.get(field):
-                causes.append(required(f"{path}.{field}", "must not be empty"))
+        missing = [field for field in ("kind", "name", "uid") if not reference.get(field)]
+        causes += [required(f"{path}.{field}", "must not be empty") for field in missing]
         if api_version == "v1" and reference.get("kind") == "Event":
             causes.append(invalid(path, _in_order(reference), "/v1, Kind=Event is disallowed from being an owner"))
         if reference.get("controller"):

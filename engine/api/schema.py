@@ -123,6 +123,11 @@ class Schema:
         return frozenset(_go_fields().get(self.definition, {}).get("always", ()))
 
     @cached_property
+    def null(self) -> frozenset[str]:
+        """Fields that are written as null when they are absent."""
+        return frozenset(_go_fields().get(self.definition, {}).get("null", ()))
+
+    @cached_property
     def pointer(self) -> frozenset[str]:
         """Fields whose zero value differs from their absence: `replicas: 0` stays."""
         return frozenset(_go_fields().get(self.definition, {}).get("pointer", ()))

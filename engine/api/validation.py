@@ -1,8 +1,9 @@
 """Rules for single values and the wording of faults: what Kubernetes says, to the letter.
 
-A rule is a function from a value to the messages that are wrong with it, `()` when nothing is. A constructor (`required`,
-`invalid`, …) makes the `Cause` of one fault. Rules that run on every write remember strings that they have judged, at most
-`_REMEMBERED` of them and none longer than the rule allows, so that the same names and labels are judged once.
+A rule is a function from a value to the messages of what is wrong with it, `()` when nothing is. A constructor
+(`required`, `invalid`, …) makes the `Cause` of one fault. Rules that run on every write remember strings that they have
+judged, at most `_REMEMBERED` of them and none longer than the rule allows, so that the same names and labels are judged
+once.
 """
 
 from __future__ import annotations
@@ -128,15 +129,15 @@ _is_subdomain = re.compile(_SUBDOMAIN).fullmatch
 _is_key = re.compile(_KEY).fullmatch
 
 _LABEL_MESSAGE = regex_message(
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
-    "alphanumeric character",
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
+    "with an alphanumeric character",
     _LABEL,
     "my-name",
     "123-abc",
 )
 _SUBDOMAIN_MESSAGE = regex_message(
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
-    "with an alphanumeric character",
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "and end with an alphanumeric character",
     _SUBDOMAIN,
     "example.com",
 )
@@ -148,8 +149,8 @@ _KEY_MESSAGE = regex_message(
     "123-abc",
 )
 _LABEL_VALUE_MESSAGE = regex_message(
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-    "with an alphanumeric character",
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character",
     f"({_KEY})?",
     "MyValue",
     "my_value",
@@ -190,7 +191,8 @@ def qualified_name(value: str) -> Messages:
     prefix, slash, name = value.rpartition("/")
     if "/" in prefix:
         return (
-            f"a valid label key {_KEY_MESSAGE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+            f"a valid label key {_KEY_MESSAGE} with an optional DNS subdomain prefix and '/' "
+            "(e.g. 'example.com/MyName')",
         )
     messages: Messages = ()
     if slash and not prefix:
@@ -232,6 +234,7 @@ _HEADER = "[-A-Za-z0-9]+"
 _is_header = re.compile(_HEADER).fullmatch
 
 
+@_remembering(253)
 def config_key(value: str) -> Messages:
     """A key in the data of a ConfigMap or Secret."""
     messages: list[str] = []

@@ -11,7 +11,7 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Address(click.ParamType):
+class Address(click.ParamType[tuple[str, int]]):
     """HOST:PORT; port 0 takes a free one."""
 
     name = "host:port"

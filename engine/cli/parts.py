@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,10 +29,10 @@ Build = Callable[[Client, Informers], Sequence[Program]]
     help="Where to write the administrator's kubeconfig.  [default: DATA_DIR/kubeconfig]",
 )
 @log_options
-def apiserver(kubeconfig: Path | None, log_level: str, log_format: str, **options: object) -> None:
+def apiserver(kubeconfig: Path | None, log_level: str, log_format: str, **options: Any) -> None:
     """Run the API server and its store alone.
 
-    Prints `ready https://HOST:PORT kubeconfig=PATH`. Writes a kubeconfig for each other part beside the administrator's:
+    Prints `ready https://HOST:PORT kubeconfig=PATH`. Writes a kubeconfig for each other part beside the first:
     DATA_DIR/controllers.kubeconfig, scheduler.kubeconfig and kubelet.kubeconfig.
     """
     logs.configure(level=log_level, format=log_format)
@@ -76,7 +77,7 @@ def scheduler(kubeconfig: Path, log_level: str, log_format: str) -> None:
 )
 @log_options
 def kubelet(
-    kubeconfig: Path, nodes: int, runtime: str, node_name: str | None, data_dir: Path, log_level: str, log_format: str
+    kubeconfig: Path, nodes: int, runtime: Any, node_name: str | None, data_dir: Path, log_level: str, log_format: str
 ) -> None:
     """Run one or many nodes."""
     logs.configure(level=log_level, format=log_format)
@@ -96,9 +97,10 @@ def _run(kubeconfig: Path, manager: str, build: Build) -> None:
     from engine.client.kubeconfig import load
 
     task: asyncio.Task[None] | None = None
+    transport: HTTPSTransport | None = None
 
     async def start() -> str:
-        nonlocal task
+        nonlocal task, transport
         transport = HTTPSTransport(load(kubeconfig))
         client = Client(transport, manager=manager)
         informers = Informers(client)
@@ -116,6 +118,8 @@ def _run(kubeconfig: Path, manager: str, build: Build) -> None:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        if transport is not None:
+            await transport.close()
 
     async def failed() -> None:
         assert task is not None

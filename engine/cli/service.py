@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from engine.cli.exits import Failure
-from engine.controlplane import Settings
+from engine.controlplane import Settings, calm_collector
 
 STOP_SECONDS = 9.5  # from the signal to the exit, with a little to spare before 10
 
@@ -36,6 +36,7 @@ def run_service(
     """Starts, prints what `start` returns, and stops on SIGTERM or SIGINT, or when `failed` returns or raises."""
     import uvloop
 
+    calm_collector()
     uvloop.run(_serve(start, stop, failed))
 
 

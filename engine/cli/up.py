@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,7 +23,7 @@ from engine.controlplane import ControlPlane
     help="Where to write the administrator's kubeconfig.  [default: DATA_DIR/kubeconfig]",
 )
 @log_options
-def up(kubeconfig: Path | None, log_level: str, log_format: str, **options: object) -> None:
+def up(kubeconfig: Path | None, log_level: str, log_format: str, **options: Any) -> None:
     """Run API server, store, controllers, scheduler and nodes in this process.
 
     Prints one line when the first request would succeed: `ready https://HOST:PORT kubeconfig=PATH`. Logs to standard

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import cast
 
-from engine._cache import Cache
+from engine._cache import Cache, EventType
 from engine._watchlog import Expired, WatchLog
 from engine.client.transport import Shared
 from engine.informers.reflector import RELISTS_KEPT
@@ -52,7 +53,7 @@ class FilteredFeed:
                 while not log.closed:
                     await cursor.wait()
                     while events := cursor.next_batch(BATCH_EVENTS):
-                        self._cache.apply_batch([(event.type, event.object) for event in events])
+                        self._cache.apply_batch([(cast("EventType", event.type), event.object) for event in events])
                         await asyncio.sleep(0)
                     self._cache.advance(cursor.resource_version)
             except Expired:

@@ -65,21 +65,25 @@ class Subscription:
             if not self._informer.has_synced:
                 return []
             self._start()
+        if self._backlog is not None and (changes := self._catch_up(max_changes)):
+            return changes
         if self._backlog is None:
             assert self._cursor is not None
             try:
                 return self._follow(self._cursor, max_changes)
             except Expired:
                 self._start()
-        return self._catch_up(max_changes)
+                return self._catch_up(max_changes)
+        return []  # a long way without a difference: the event loop gets its turn, and `wait` returns at once
 
     async def wait(self) -> None:
-        """Returns when `next_batch` may have something, or the informer stopped."""
-        if self._backlog is not None:
-            await asyncio.sleep(0)  # there is more: only give way
+        """Returns when `next_batch` may have something, or the informer stopped. One that reads the server's own log in
+        this process stops for its waiting consumers when that log closes."""
+        if self._backlog is not None or self._informer.stopped:
+            await asyncio.sleep(0)  # nothing to wait for: only give way
         elif self._cursor is None:
             await self._informer.synced()
-        elif not self._informer.stopped:
+        else:
             await self._cursor.wait()
 
     @property

@@ -24,8 +24,8 @@ class LoopbackAddresses:
     """Gives each pod an address of 127.0.0.0/8.
 
     The machine's register is a directory with one file per address, named as the address, holding the directory of the
-    pod it belongs to: kept for as long as that directory exists, whatever happens to the processes, and shared by all
-    control planes of the machine. Claims and releases happen under the register's lock.
+    pod it belongs to: kept until it is released or that directory is gone, whatever happens to the processes, and
+    shared by all control planes of the machine. Claims and releases happen under the register's lock.
     """
 
     def __init__(self, registry: Path = REGISTRY) -> None:
@@ -56,6 +56,16 @@ class LoopbackAddresses:
                     return False
             file.write_text(str(pod), encoding="utf-8")
             return True
+
+    def prune(self) -> None:
+        """Forgets the addresses of pods whose directories were removed behind our back."""
+        with self._locked() as registry:
+            for file in registry.iterdir():
+                with suppress(PermissionError):  # another user's
+                    if self._is_stale(file):
+                        file.unlink()
+            with suppress(OSError):
+                registry.rmdir()
 
     def release(self, address: str, pod: Path) -> None:
         with self._locked() as registry:

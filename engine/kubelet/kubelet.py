@@ -18,13 +18,14 @@ from engine.api.resource import NODES, PODS
 from engine.client.client import Client
 from engine.informers.informer import Change, Informer, Informers, Subscription
 from engine.kubelet import admission, status
-from engine.kubelet.nodes import Nodes, NodeShape
+from engine.kubelet.nodes import Nodes
 from engine.kubelet.runtime import Report, Runtime
+from engine.kubelet.shape import NodeShape
 from engine.kubelet.writer import StatusWriter
 from engine.runtime.events import EventRecorder
 
 LOG = logging.getLogger(__name__)
-BATCH_CHANGES = 1000
+BATCH_CHANGES = 250  # some 10 ms of the loop
 SELECTED_NODES = 4  # up to so many nodes have informers of their own pods, where informers cost a connection
 FINAL_WRITES_SECONDS = 2.0
 
@@ -43,7 +44,7 @@ class Kubelet:
     """Serves `node_names`, all of one shape, with one runtime.
 
     Informers are asked for here: start them before `run`. `run` registers the nodes and works until cancelled; `stop`
-    then ends the containers, and the pods stay.
+    then ends the containers, and the pods stay. `events` is run here.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Kubelet:
         events: EventRecorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        shape = shape or NodeShape()
+        shape = shape or runtime.shape()
         self._facts = {name: shape.facts(name, index) for index, name in enumerate(node_names)}
         self._resources = {name: admission.NodeResources(facts.allocatable) for name, facts in self._facts.items()}
         self._runtime = runtime
@@ -88,8 +89,7 @@ class Kubelet:
         await self._nodes.register()
         self.registered.set()
         subscriptions = [informer.subscribe() for informer in self._informers]
-        self._apply([change for subscription in subscriptions for change in await _initial(subscription)])
-        self._runtime.retain(frozenset(self._known))
+        await self._begin([change for subscription in subscriptions for change in await _initial(subscription)])
         workers = [self._writer.run(), self._runtime.run(), self._nodes.run()]
         if self._events:
             workers.append(self._events.run())
@@ -105,6 +105,16 @@ class Kubelet:
             for task in (*tasks, *followers):
                 task.cancel()
             await asyncio.gather(*tasks, *followers, return_exceptions=True)
+
+    async def _begin(self, changes: Sequence[Change]) -> None:
+        """Takes up the pods that are there: those that the nodes took in an earlier life before all others."""
+        begun = [change for change in changes if _has_begun(change.object)]
+        new = [change for change in changes if not _has_begun(change.object)]
+        for part in (begun, new):
+            for start in range(0, len(part), BATCH_CHANGES):
+                self._apply(part[start : start + BATCH_CHANGES])
+                await asyncio.sleep(0)
+        self._runtime.retain(frozenset(self._known))
 
     async def stop(self) -> None:
         """After `run`: ends what runs, gracefully, within some 7 s."""
@@ -146,10 +156,7 @@ class Kubelet:
         self._writer.forget(uid)
 
     def _sync(self, pods: dict[str, Object]) -> None:
-        """New pods are admitted first, those that the node took in an earlier life before all others."""
-        new = [pod for uid, pod in pods.items() if uid not in self._known]
-        new.sort(key=lambda pod: "startTime" not in (pod.peek().get("status") or {}))
-        reports = [refusal for pod in new if (refusal := self._admit(pod))]
+        reports = [refusal for uid, pod in pods.items() if uid not in self._known and (refusal := self._admit(pod))]
         taken = []
         for uid, pod in pods.items():
             known = self._known[uid]
@@ -176,7 +183,7 @@ class Kubelet:
             return None
         wanted = admission.requests(document["spec"])
         resources = self._resources[known.node]
-        if "startTime" not in current and (shortage := resources.shortage(wanted)):
+        if not _has_begun(pod) and (shortage := resources.shortage(wanted)):
             known.rejected = True
             if self._events:
                 self._events.record(pod, "Warning", *shortage)
@@ -185,6 +192,11 @@ class Kubelet:
         resources.take(wanted)
         known.wanted = wanted
         return None
+
+
+def _has_begun(pod: Object) -> bool:
+    """Whether a node took it: what was taken is not refused later."""
+    return "startTime" in (pod.peek().get("status") or {})
 
 
 async def _initial(subscription: Subscription) -> list[Change]:

@@ -10,8 +10,6 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address
 from typing import Any
 
 from engine._object import Object
@@ -21,7 +19,7 @@ from engine.api.resource import LEASES, NODES
 from engine.client.client import Client
 from engine.client.transport import Operation
 from engine.informers.informer import Informer, Subscription
-from engine.kubelet.runtime import NodeFacts
+from engine.kubelet.shape import NodeFacts, NodeShape
 
 LOG = logging.getLogger(__name__)
 
@@ -31,7 +29,6 @@ LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 STATUS_SECONDS = 300.0
 SLOTS = 20  # a fleet's renewals are spread over the interval in so many batches
-FIRST_SYNTHETIC = int(IPv4Address("172.16.0.1"))
 REGISTER_BATCH = 200
 
 _CONDITIONS = (
@@ -40,33 +37,6 @@ _CONDITIONS = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class NodeShape:
-    """What every node of a kubelet is like. `address` "" gives each node one of a network that does not exist."""
-
-    cpu: str = "8"
-    memory: str = "32Gi"
-    pods: str = "110"
-    storage: str = "100Gi"
-    address: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of_machine(cls, *, pods: str = "110") -> NodeShape:
-        """This machine as one node; several such nodes each promise all of it."""
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
-        disk = os.statvfs("/")
-        storage = disk.f_blocks * disk.f_frsize // 1024
-        return cls(str(os.cpu_count() or 1), f"{memory}Ki", pods, f"{storage}Ki", "127.0.0.1")
-
-    def capacity(self) -> dict[str, str]:
-        return {"cpu": self.cpu, "memory": self.memory, "pods": self.pods, "ephemeral-storage": self.storage}
-
-    def facts(self, name: str, index: int) -> NodeFacts:
-        address = self.address or str(IPv4Address(FIRST_SYNTHETIC + index))
-        return NodeFacts(name, address, self.capacity())
 
 
 class Nodes:

@@ -14,7 +14,8 @@ from engine.kubelet import environment, shim, status
 from engine.kubelet.attempt import Attempt, Launch
 from engine.kubelet.container import Container, duration
 from engine.kubelet.environment import ConfigError, Facts, Lookup, Reference
-from engine.kubelet.runtime import NodeFacts, Report
+from engine.kubelet.runtime import Report
+from engine.kubelet.shape import NodeFacts
 
 LOG = logging.getLogger(__name__)
 FAULT_RETRY_SECONDS = 10.0  # how often a missing ConfigMap is looked for again
@@ -269,6 +270,8 @@ class ProcessPod:
         ]
         jobs = [s for s, c in zip(init, self._init, strict=True) if not c.sidecar]
         phase = self._phase(spec, jobs, main, gone)
+        if phase in ("Succeeded", "Failed") and self.alive:
+            phase, self._final = "Running", True  # sidecars end first
         self._final = self._final or phase in ("Succeeded", "Failed")
         wanted: dict[str, Any] = {"phase": phase}
         if generation:

@@ -27,7 +27,8 @@ from engine.kubelet.attempt import SHUTDOWN, Attempt, settle
 from engine.kubelet.container import Container
 from engine.kubelet.environment import ConfigError, Reference
 from engine.kubelet.pod import ProcessPod
-from engine.kubelet.runtime import NodeFacts, Report, Reporter
+from engine.kubelet.runtime import Report, Reporter
+from engine.kubelet.shape import NodeFacts, NodeShape
 from engine.kubelet.supervisor import Supervisor
 from engine.runtime.events import EventRecorder
 
@@ -77,8 +78,12 @@ class ProcessRuntime:
         self._timers: list[tuple[float, str]] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
+        self._supervisor: Supervisor | None = None  # until attached
         self._stopping = False
         self._ended = asyncio.Event()
+
+    def shape(self) -> NodeShape:
+        return NodeShape.of_machine()
 
     def attach(self, nodes: Mapping[str, NodeFacts], report: Reporter) -> None:
         """OSError when another process holds the directory."""
@@ -91,9 +96,10 @@ class ProcessRuntime:
             os.close(self._lock)
             raise OSError(f"{self._pods_directory} is in use by another kubelet") from None
         self._supervisor = Supervisor(self._on_started, self._on_ended)
-        self._recover()
+        self._addresses.prune()
+        self._recover(self._supervisor)
 
-    def _recover(self) -> None:
+    def _recover(self, supervisor: Supervisor) -> None:
         """Adopts what runs; what has lost its shim has an end on record afterwards."""
         for removed in self._pods_directory.glob("*" + REMOVED):
             shutil.rmtree(removed, ignore_errors=True)
@@ -107,10 +113,11 @@ class ProcessRuntime:
             pod.recover()
             if pod.address and not self._addresses.keep(pod.address, directory):
                 LOG.warning("pod %s: its address %s belongs to another pod by now", pod.uid, pod.address)
+                pod.address = pod.address if pod.alive else ""
             for container in pod.containers.values():
                 if container.attempt in kept:
                     self._owners[container.attempt.directory] = (pod, container)
-                    self._supervisor.adopt(container.attempt)
+                    supervisor.adopt(container.attempt)
         if kept:
             LOG.info("adopted %d running containers", len(kept))
 
@@ -162,18 +169,25 @@ class ProcessRuntime:
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL after at most 5 s: the pods' objects stay as they are, and start again."""
         self._stopping = True
-        for attempt, _ in [(c.attempt, p) for p, c in self._owners.values() if c.attempt]:
+        if self._supervisor is None:
+            return
+        for attempt in [container.attempt for _, container in self._owners.values() if container.attempt]:
             self._supervisor.stop(attempt, SHUTDOWN_GRACE_SECONDS, SHUTDOWN)
         with suppress(TimeoutError):
             async with asyncio.timeout(SHUTDOWN_GRACE_SECONDS + 2):
                 while self._owners:
                     self._ended.clear()
                     await self._ended.wait()
+        for pod in self._pods.values():
+            if pod.address and not pod.alive:
+                self._addresses.release(pod.address, pod.directory)
         self.close()
 
     def close(self) -> None:
         """Lets go of everything without ending anything: the next life adopts it."""
         self._stopping = True
+        if self._supervisor is None:
+            return
         self._supervisor.close()
         if self._alarm:
             self._alarm.cancel()
@@ -182,10 +196,12 @@ class ProcessRuntime:
     # What pods ask for.
 
     def start(self, pod: ProcessPod, container: Container, attempt: Attempt) -> None:
+        assert self._supervisor
         self._owners[attempt.directory] = (pod, container)
         self._supervisor.start(attempt)
 
     def halt(self, attempt: Attempt, grace_seconds: float, reason: str) -> None:
+        assert self._supervisor
         self._supervisor.stop(attempt, grace_seconds, reason)
 
     def record(self, pod: Object, type: str, reason: str, message: str) -> None:

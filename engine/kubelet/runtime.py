@@ -7,15 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine._object import Object
-
-
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
-    """One node that the kubelet serves. Quantities as Kubernetes writes them."""
-
-    name: str
-    address: str
-    allocatable: Mapping[str, str]
+from engine.kubelet.shape import NodeFacts, NodeShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +31,9 @@ class Runtime(Protocol):
     """Runs pods. Every call returns at once; what comes of it is reported. All of it happens on one loop."""
 
     name: str  # of the scheme in containerIDs and in nodeInfo
+
+    def shape(self) -> NodeShape:
+        """What its nodes are like unless somebody says otherwise."""
 
     def attach(self, nodes: Mapping[str, NodeFacts], report: Reporter) -> None:
         """Called once, first. What runs from an earlier life is found here."""

@@ -76,13 +76,21 @@ class Log:
         self._size = os.fstat(self._fd).st_size
 
     def write(self, stream: bytes, lines: list[bytes], tag: bytes) -> None:
+        """In as few writes as the size of a file allows."""
         head = b"%s %s %s " % (timestamp().encode(), stream, tag)
-        self._write(b"".join([b"%s%s\n" % (head, line) for line in lines]))
-
-    def _write(self, data: bytes) -> None:
-        try:
-            if self._size and self._size + len(data) > self._max_bytes:
+        room, batch = self._max_bytes - self._size, list[bytes]()
+        for line in lines:
+            record = b"%s%s\n" % (head, line)
+            room -= len(record)
+            if room < 0 and (batch or self._size):
+                self._append(b"".join(batch))
                 self._rotate()
+                room, batch = self._max_bytes - len(record), []
+            batch.append(record)
+        self._append(b"".join(batch))
+
+    def _append(self, data: bytes) -> None:
+        try:
             while data:
                 written = os.write(self._fd, data)
                 self._size += written
@@ -91,15 +99,18 @@ class Log:
             return  # a full disk costs lines of the log, not the container
 
     def _rotate(self) -> None:
-        os.close(self._fd)
-        for number in range(self._max_files - 2, -1, -1):
-            try:
-                os.rename(f"log.{number}" if number else "log", f"log.{number + 1}")
-            except FileNotFoundError:
-                continue
-        if self._max_files == 1:
-            os.unlink("log")
-        self._open()
+        old = self._fd
+        try:
+            for number in range(self._max_files - 2, -1, -1):
+                name = f"log.{number}" if number else "log"
+                if os.path.exists(name):
+                    os.rename(name, f"log.{number + 1}")
+            if self._max_files == 1:
+                os.unlink("log")
+            self._open()
+        except OSError:
+            return  # no room for another file: the one that is open goes on
+        os.close(old)
 
 
 class Stream:

@@ -14,7 +14,8 @@ from engine._object import Object
 from engine.api import timestamps
 from engine.kubelet import status
 from engine.kubelet.addresses import SyntheticAddresses
-from engine.kubelet.runtime import NodeFacts, Report, Reporter
+from engine.kubelet.runtime import Report, Reporter
+from engine.kubelet.shape import NodeFacts, NodeShape
 
 Document = Mapping[str, Any]
 
@@ -68,6 +69,9 @@ class SimulatedRuntime:
         self._addresses = SyntheticAddresses()
         self._due: list[tuple[float, str, str]] = []  # when, uid, phase to enter
         self._wake = asyncio.Event()
+
+    def shape(self) -> NodeShape:
+        return NodeShape()
 
     def attach(self, nodes: Mapping[str, NodeFacts], report: Reporter) -> None:
         self._nodes, self._report = nodes, report

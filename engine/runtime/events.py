@@ -23,6 +23,7 @@ MAX_WAITING = 1000  # events that wait to be sent
 MAX_SERIES = 4096  # events that are remembered for their repeats
 REPEAT_SECONDS = 600.0  # a repeat within this time of the last one counts on the same Event
 BATCH = 100
+EVENTS_PER_SECOND = 100.0  # so that telling of a great change does not slow it down
 MAX_MESSAGE = 1024  # characters
 MAX_OBJECT_NAME = 236  # so that "." and 16 hexadecimal digits fit a name of 253
 CLOSING_SECONDS = 2.0  # what is still waiting at the end gets this long
@@ -53,8 +54,8 @@ class _Series:
 class EventRecorder:
     """Writes core/v1 Events about objects; repeats within 10 minutes are counted on one Event, not created again.
 
-    `record` never waits and never raises: events are sent in batches in the background, at most 1,000 wait, and what is
-    over that bound is dropped and counted.
+    `record` never waits and never raises: events are sent in batches in the background, a lone one at once, a hundred a
+    second at most; 1,000 wait at most, and what is over that bound is dropped and counted.
     """
 
     def __init__(
@@ -98,11 +99,12 @@ class EventRecorder:
         try:
             while True:
                 await self._wake.wait()
+                delay = min(len(self._waiting), BATCH) / EVENTS_PER_SECOND
                 reason = await self._send()
                 if reason:
                     delay = backoff.next()
                     LOG.warning("%s: events wait %.1f s: %s", self._component, delay, reason)
-                    await asyncio.sleep(delay)
+                await asyncio.sleep(delay)
         except asyncio.CancelledError:
             await self._close()
             raise

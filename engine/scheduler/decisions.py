@@ -38,6 +38,7 @@ class _View:
         self.local = self._score(nodes, every)
         self.feasible: Integers | None = None  # the indexes of `open`; None when it has to be read again
         self.zones = 0
+        self.message = ""  # why no node is feasible; "" when it has to be found out again
 
     def _score(self, nodes: Nodes, at: Integers) -> Integers:
         requests = self.asked.requests
@@ -49,6 +50,7 @@ class _View:
             return
         at = np.unique(np.array(nodes.changes[self.position :], dtype=np.int64))
         self.position = len(nodes.changes)
+        self.message = ""
         fit = self.allowed[at] & noderesources.fits(nodes, at, self.asked.requests)
         if (fit != self.open[at]).any():
             self.open[at] = fit
@@ -97,8 +99,17 @@ class Decisions:
         return [self.nodes.names[int(index)] for index in view.candidates(self.nodes)]
 
     def explain(self, asked: PodClass) -> str:
-        """Why no node is feasible, in Kubernetes' words: `0/3 nodes are available: 1 Insufficient cpu, …`."""
+        """Why no node is feasible, in Kubernetes' words: `0/3 nodes are available: 1 Insufficient cpu, …`.
+
+        Looks at every node once for a class; its next pods get the same answer until a node changes.
+        """
         view = self._view(asked)
+        if not view.message:
+            view.message = self._explanation(view)
+        return view.message
+
+    def _explanation(self, view: _View) -> str:
+        asked = view.asked
         count: Counter[str] = Counter()
         for index in np.flatnonzero(self.nodes.exists):
             refusal = view.refusals[int(index)]

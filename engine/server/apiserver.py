@@ -12,7 +12,7 @@ from engine.api.errors import StatusError, bad_request, not_found
 from engine.api.kind import Kind
 from engine.api.resource import NAMESPACES, PODS, Resource
 from engine.server.authentication import Authenticator
-from engine.server.authorization import authorize
+from engine.server.authorization import authorize, is_component
 from engine.server.create import Create
 from engine.server.delete import Delete
 from engine.server.lists import Lists, Page
@@ -32,6 +32,8 @@ from engine.storage.store import Store, Table
 SERVER = User("system:apiserver", ("system:masters",))
 FUTURE_SECONDS = 3.0  # how long a read waits for a version that the store has not reached
 T = TypeVar("T")
+Answers = list[Object | StatusError]
+Requests = list[WriteRequest]
 
 
 class Operation(Protocol):
@@ -58,8 +60,9 @@ class Operation(Protocol):
 class APIServer:
     """Serves the kinds of a table from a store. One asyncio loop owns it, the store's.
 
-    Every write takes the whole way, whoever asks: authorisation, decoding, defaults, validation, field managers, revision,
-    durability. Refusals are StatusError; `handle` turns them, and whatever else goes wrong, into Kubernetes' Status.
+    Every write takes the whole way, whoever asks: authorisation, decoding, defaults, validation, field managers,
+    revision, durability. Refusals are StatusError; `handle` turns them, and whatever else goes wrong, into Kubernetes'
+    Status.
     """
 
     def __init__(
@@ -126,6 +129,13 @@ class APIServer:
         except KeyError:
             raise unknown_resource() from None
 
+    def authorize(
+        self, user: User, verb: str, resource: Resource, namespace: str | None, name: str = "", subresource: str = ""
+    ) -> None:
+        """Counts the request, whichever way it came, and raises StatusError 403 when the user may not."""
+        self.metrics.asked("component" if is_component(user) else "person", verb, resource.plural)
+        authorize(user, verb, resource, namespace, name, subresource)
+
     # Reading
 
     async def get(
@@ -140,7 +150,7 @@ class APIServer:
     ) -> Object:
         """One object, or its scale. Raises StatusError."""
         kind = self.kind(resource)
-        authorize(user, "get", resource, namespace, name, subresource)
+        self.authorize(user, "get", resource, namespace, name, subresource)
         version = (query or {}).get("resourceVersion", "")
         if version not in ("", "0"):
             await self._patiently(lambda: self._lists.page(kind, namespace, {"resourceVersion": version}, name))
@@ -163,7 +173,7 @@ class APIServer:
     ) -> Page:
         """One page; `query` as in the URL. Raises StatusError."""
         kind = self.kind(resource)
-        authorize(user, "list", resource, namespace)
+        self.authorize(user, "list", resource, namespace)
         return await self._patiently(lambda: self._lists.page(kind, namespace, query or {}))
 
     async def watch(
@@ -171,7 +181,7 @@ class APIServer:
     ) -> AsyncIterator[Sequence[WatchEvent]]:
         """A checked watch's batches of events. Raises StatusError, also from the iterator (410)."""
         kind = self.kind(resource)
-        authorize(user, "watch", resource, namespace)
+        self.authorize(user, "watch", resource, namespace)
         watch = await self._patiently(lambda: Watch(self.store, kind, namespace, query or {}))
         return watch.events()
 
@@ -180,7 +190,7 @@ class APIServer:
     ) -> AsyncIterator[bytes] | None:
         """A container's log; None for a pod that has no node yet. Raises StatusError."""
         kind = self.kind(PODS)
-        authorize(user, "get", PODS, namespace, name, "log")
+        self.authorize(user, "get", PODS, namespace, name, "log")
         pod = self.read(kind, namespace, name)
         options = log_options(pod, query or {})
         if not pod.peek().get("spec", {}).get("nodeName"):
@@ -249,15 +259,15 @@ class APIServer:
         """`body` are DeleteOptions. The object when it is still there or Kubernetes answers so, else a Status."""
         return await self._one("delete", resource, namespace, name, body, user, "", options)
 
-    async def batch(self, operations: Sequence[Operation], *, user: User) -> list[Object | StatusError]:
+    async def batch(self, operations: Sequence[Operation], *, user: User) -> Answers:
         """Each operation by itself, the answers in order: all of them are prepared, then committed in one group."""
-        results: list[Object | StatusError] = []
-        requests: list[WriteRequest] = []
+        results: Answers = []
+        requests: Requests = []
         refused: dict[int, StatusError] = {}
         for index, asked in enumerate(operations):
             try:
                 kind = self.kind(asked.resource)
-                authorize(user, asked.verb, asked.resource, asked.namespace, asked.name, asked.subresource)
+                self.authorize(user, asked.verb, asked.resource, asked.namespace, asked.name, asked.subresource)
             except StatusError as refusal:
                 refused[index] = refusal
                 continue
@@ -292,7 +302,7 @@ class APIServer:
     ) -> Page:
         """Deletes what a list with these parameters would find, and returns that list. Raises StatusError."""
         kind, asked = self.kind(resource), query or {}
-        authorize(user, "deletecollection", resource, namespace)
+        self.authorize(user, "deletecollection", resource, namespace)
         page = self._lists.page(kind, namespace, asked)
         requests = [
             WriteRequest("delete", kind, found.namespace or None, found.name, user, body, media=media, query=asked)
@@ -323,7 +333,7 @@ class APIServer:
         patch_type: PatchType = "merge",
     ) -> Object:
         kind = self.kind(resource)
-        authorize(user, verb, resource, namespace, name, subresource)
+        self.authorize(user, verb, resource, namespace, name, subresource)
         request = WriteRequest(
             verb, kind, namespace, name, user, body, subresource, patch_type=patch_type, query=options or {}
         )

@@ -13,7 +13,7 @@ AUTHENTICATED = "system:authenticated"
 
 
 class Authenticator:
-    """Knows bearer tokens. A token is kept as its digest, so that neither a dump nor the time of a comparison tells it."""
+    """Knows bearer tokens. It keeps their digests, so that neither a dump nor the time of a comparison tells one."""
 
     def __init__(self, tokens: Mapping[str, User] | None = None) -> None:
         self._users: dict[bytes, User] = {}
@@ -32,8 +32,8 @@ class Authenticator:
 
 
 def user_of_certificate(certificate: Mapping[str, Any] | None) -> User | None:
-    """The user that a verified client certificate (as `ssl.SSLSocket.getpeercert` gives it) stands for: its common name,
-    in the groups that its organizations name."""
+    """The user that a verified client certificate (as `ssl.SSLSocket.getpeercert` gives it) stands for: its common
+    name, in the groups that its organizations name."""
     name = ""
     groups: list[str] = []
     for part in (certificate or {}).get("subject", ()):

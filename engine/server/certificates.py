@@ -26,7 +26,7 @@ RENEW_DAYS = 30  # a certificate with less than this left is made anew at start
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Files in one directory, made once and reused: the authority, the server's pair, the administrator's pair and token."""
+    """Files in one directory, made once and reused: the authority, the server's pair, the administrator's, a token."""
 
     directory: Path
 
@@ -91,8 +91,8 @@ class Certificates:
     def write_kubeconfig(
         self, path: Path, server: str, *, user: User = ADMIN, token: str | None = None, name: str = "engine"
     ) -> None:
-        """A kubeconfig for `server` (its URL) with the authority and `user`'s certificate embedded, and the token if given.
-        Readable by its owner only; replaces the file in one step."""
+        """A kubeconfig for `server` (its URL) with the authority and `user`'s certificate embedded, and the token if
+        given. Readable by its owner only; replaces the file in one step."""
         certificate, key = self.client(user)
         credentials: dict[str, str] = {
             "client-certificate-data": _embed(certificate),

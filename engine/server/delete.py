@@ -14,7 +14,7 @@ from engine.api.resource import JOBS, NAMESPACES, SERVICEACCOUNTS, SERVICES
 from engine.server import namespaces
 from engine.server.options import DeleteOptions, delete_options
 from engine.server.success import deleted
-from engine.server.writes import Prepared, WriteRequest
+from engine.server.writes import Prepared, WriteRequest, editable
 from engine.storage.encoding import encode
 from engine.storage.store import Store, Write
 
@@ -40,7 +40,7 @@ class Delete:
         if live is None:
             raise not_found(resource.group, resource.plural, request.name)
         check_preconditions(kind, live, options)
-        document = live.to_dict()
+        document = editable(live)
         gone = mark(kind, document, options)
         document["metadata"]["resourceVersion"] = str(live.resource_version)
         if not gone and document == live.peek():
@@ -82,7 +82,7 @@ def _precondition_failed(kind: Kind, live: Object, why: str) -> StatusError:
 
 
 def mark(kind: Kind, document: Document, options: DeleteOptions) -> bool:
-    """Changes the document as this delete does; true when nothing holds the object any more."""
+    """Changes the editable document as this delete does; true when nothing holds the object any more."""
     metadata = document["metadata"]
     _set_policy(kind, metadata, options)
     if kind.resource == NAMESPACES:
@@ -115,7 +115,7 @@ def _mark_namespace(document: Document) -> bool:
     metadata = document["metadata"]
     if "deletionTimestamp" not in metadata:
         metadata["deletionTimestamp"] = timestamps.now()
-        document.setdefault("status", {})["phase"] = "Terminating"
+        document["status"] = {**document.get("status", {}), "phase": "Terminating"}
     return not metadata.get("finalizers") and not document.get("spec", {}).get("finalizers")
 
 

@@ -73,7 +73,8 @@ class HTTPServer:
         try:
             body = await _body(http)
         except web.HTTPRequestEntityTooLarge:
-            return _whole(refused(too_large()), b"", {})
+            refusal = refused(too_large())
+            return _whole(refusal, refusal.body, {})
         url = http.rel_url
         request = Request(
             http.method,
@@ -158,7 +159,7 @@ def _peer(http: web.BaseRequest) -> User | None:
     return None if transport is None else user_of_certificate(transport.get_extra_info("peercert"))
 
 
-def _whole(response: Response, content: bytes, more: Mapping[str, str]) -> web.Response:
+def _whole(response: Response, content: object, more: Mapping[str, str]) -> web.Response:
     headers = _headers(response)
     headers.update(more)
     return web.Response(status=response.status, body=content, headers=headers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ import orjson
 
 from engine._cache import Cache, Snapshot
 from engine._object import Object
-from engine.api.errors import bad_request
+from engine.api.errors import StatusError, bad_request
 from engine.api.kind import Kind
 from engine.server.refusals import ExpiredList, expired, version_ahead
 from engine.server.selection import Selection, Versioned, list_version, selection
@@ -48,8 +47,8 @@ class _Pin:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """Where a continued list goes on. `revision` -1 is an inconsistent one, on whatever is there now. `left` counts what
-    is still to come, -1 when it is not counted."""
+    """Where a continued list goes on. `revision` -1 is an inconsistent one, on whatever is there now. `left` counts
+    what is still to come, -1 when it is not counted."""
 
     revision: int
     after: str
@@ -57,8 +56,8 @@ class _Token:
 
 
 class Lists:
-    """Answers lists of one store. A list that is cut by its limit pins its moment: at most MAX_PINS of them, for at most
-    MAX_PIN_SECONDS; a later page then gets 410 with a token that goes on without it."""
+    """Answers lists of one store. A list that is cut by its limit pins its moment: at most MAX_PINS of them, for at
+    most MAX_PIN_SECONDS; a later page then gets 410 with a token that goes on without it."""
 
     def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -160,11 +159,15 @@ def _text(token: _Token, namespace: str | None) -> str:
 def _parse(text: str, namespace: str | None) -> _Token:
     try:
         members = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, binascii.Error) as error:
-        raise bad_request(f"invalid continue token: continue key is not valid: {error}") from None
+    except ValueError:  # binascii.Error is one
+        raise _bad_token("invalid character looking for beginning of value") from None
     if not isinstance(members, dict) or members.get("v") != TOKEN_VERSION:
-        raise bad_request("invalid continue token: continue key is not valid: server does not recognize this encoded version")
+        raise _bad_token("server does not recognize this encoded version")
     after, revision, left = members.get("start"), members.get("rv"), members.get("left", -1)
     if not (isinstance(after, str) and after and type(revision) is int and type(left) is int):
-        raise bad_request("invalid continue token: continue key is not valid: incorrect encoded start resourceVersion")
+        raise _bad_token("incorrect encoded start resourceVersion")
     return _Token(revision, f"{namespace}/{after}" if namespace else after, left)
+
+
+def _bad_token(why: str) -> StatusError:
+    return bad_request(f"invalid continue token: continue key is not valid: {why}")

@@ -25,6 +25,7 @@ class Metrics(Collector):
         """`sizes` tells how many objects each resource has."""
         self._sizes = sizes
         self._requests: dict[tuple[str, str, int], int] = {}
+        self._asked: dict[tuple[str, str, str], int] = {}
         self._durations: dict[tuple[str, str], list[float]] = {}  # one count per bucket, then the sum of seconds
         self._running: dict[tuple[str, str], int] = {}
         self._registry = CollectorRegistry()
@@ -41,6 +42,11 @@ class Metrics(Collector):
             buckets[bisect_left(BUCKETS, seconds)] += 1
             buckets[-1] += seconds
 
+    def asked(self, client: str, verb: str, resource: str) -> None:
+        """One request for a resource, over HTTPS or in this process. `client` is component or person."""
+        counted = (client, verb, resource)
+        self._asked[counted] = self._asked.get(counted, 0) + 1
+
     def running(self, verb: str, resource: str, change: int) -> None:
         """A long-running request has begun (1) or ended (-1)."""
         self._running[verb, resource] = self._running.get((verb, resource), 0) + change
@@ -55,6 +61,14 @@ class Metrics(Collector):
         for (verb, resource, code), count in self._requests.items():
             requests.add_metric((verb, resource, str(code)), count)
         yield requests
+        asked = CounterMetricFamily(
+            "engine_api_requests_total",
+            "Requests for resources, those of the programs in this process included.",
+            labels=("client", "verb", "resource"),
+        )
+        for labels, count in self._asked.items():
+            asked.add_metric(labels, count)
+        yield asked
         durations = HistogramMetricFamily(
             "apiserver_request_duration_seconds", "Time to answer, long-running requests aside.",
             labels=("verb", "resource"),
@@ -62,16 +76,16 @@ class Metrics(Collector):
         for (verb, resource), buckets in self._durations.items():
             total = 0.0
             told: list[tuple[str, float]] = []
-            for bound, count in zip((*map(str, BUCKETS), "+Inf"), buckets, strict=False):
-                total += count
+            for bound, within in zip((*map(str, BUCKETS), "+Inf"), buckets, strict=False):
+                total += within
                 told.append((bound, total))
             durations.add_metric((verb, resource), told, buckets[-1])
         yield durations
         running = GaugeMetricFamily(
             "apiserver_longrunning_requests", "Watches and logs that are open.", labels=("verb", "resource")
         )
-        for (verb, resource), count in self._running.items():
-            running.add_metric((verb, resource), count)
+        for (verb, resource), open_now in self._running.items():
+            running.add_metric((verb, resource), open_now)
         yield running
         objects = GaugeMetricFamily("apiserver_resource_objects", "Stored objects.", labels=("resource",))
         for resource, size in self._sizes():

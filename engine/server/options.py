@@ -17,9 +17,9 @@ from engine.server.refusals import invalid_options
 from engine.server.selection import TRUE
 
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
-POLICIES = ("Orphan", "Background", "Foreground")
 
 Policy = Literal["", "Orphan", "Background", "Foreground"]
+POLICIES: dict[Any, Policy] = {"Orphan": "Orphan", "Background": "Background", "Foreground": "Foreground"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,9 @@ class DeleteOptions:
     dry_run: bool = False
 
 
-def write_options(
-    query: Mapping[str, str], options: str, *, user_agent: str = "", apply: bool = False
-) -> WriteOptions:
+def write_options(query: Mapping[str, str], options: str, *, user_agent: str = "", apply: bool = False) -> WriteOptions:
     """`options` is their kind, for messages: CreateOptions, … Raises StatusError 422."""
-    if not query:
+    if not query and not apply:
         return WriteOptions(manager_name("", user_agent))
     causes = _dry_run_causes(query.get("dryRun"))
     field_validation = query.get("fieldValidation", "")
@@ -55,7 +53,9 @@ def write_options(
         causes.append(not_supported("fieldValidation", field_validation, FIELD_VALIDATIONS))
     manager = query.get("fieldManager", "")
     if len(manager) > MAX_MANAGER_LENGTH:
-        causes.append(Cause("FieldValueTooLong", "fieldManager", f"Too long: may not be more than {MAX_MANAGER_LENGTH} bytes"))
+        causes.append(
+            Cause("FieldValueTooLong", "fieldManager", f"Too long: may not be more than {MAX_MANAGER_LENGTH} bytes")
+        )
     elif not manager.isprintable():
         why = f"Invalid value: {orjson.dumps(manager).decode()}: should only contain printable characters"
         causes.append(Cause("FieldValueInvalid", "fieldManager", why))
@@ -76,11 +76,12 @@ def delete_options(query: Mapping[str, str], body: bytes | Mapping[str, Any] | N
     told: Mapping[str, Any] = _parsed(body, media) if body else {}
     source = told or query
     causes = _dry_run_causes(told["dryRun"] if told.get("dryRun") else query.get("dryRun"))
-    policy = source.get("propagationPolicy") or ""
+    asked = source.get("propagationPolicy") or ""
+    policy: Policy = POLICIES.get(asked, "") if isinstance(asked, str) else ""
     orphan = source.get("orphanDependents")
-    if policy and policy not in POLICIES:
-        causes.append(not_supported("propagationPolicy", policy, (*POLICIES, "nil")))
-    if orphan is not None and policy:
+    if asked and not policy:
+        causes.append(not_supported("propagationPolicy", asked, (*POLICIES, "nil")))
+    if orphan is not None and asked:
         why = "Invalid value: orphanDependents and deletionPropagation cannot be both set"
         causes.append(Cause("FieldValueInvalid", "propagationPolicy", why))
     if causes:

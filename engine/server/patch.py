@@ -10,9 +10,9 @@ from engine._object import Object
 from engine.api import timestamps
 from engine.api.apply import apply as apply_configuration
 from engine.api.apply import parse_apply
-from engine.api.decode import decode_patched
+from engine.api.decode import Decoded, decode_patched
 from engine.api.errors import bad_request, not_found
-from engine.api.kind import Document
+from engine.api.kind import Document, Kind
 from engine.api.patch import JSON, MERGE, STRATEGIC, Patched, patched
 from engine.api.patch.json import apply as apply_json
 from engine.api.patch.json import operations
@@ -53,9 +53,7 @@ class Patch:
             made = _patched(request, scale_of(kind, live).peek(), self._scale_schema)
             return self._subresources.patch_scale(request, live, made.document, options)
         made = _patched(request, live.peek(), kind.schema)
-        decoded = decode_patched(
-            made.document, kind.schema, resource, field_validation=options.field_validation
-        )
+        decoded = _decoded(made.document, live, kind, options)
         document = decoded.document
         named = _named_version(made.document, live)
         if not named:
@@ -63,7 +61,6 @@ class Patch:
             document["metadata"].pop("resourceVersion", None)
         kind.default(document)
         return self._update.prepare_document(request, live, document, options, made.duplicates + decoded.warnings)
-
 
     def _apply(self, request: WriteRequest, options: WriteOptions) -> Prepared:
         """What the manager wants to own is merged in; an object that is not there is created."""
@@ -97,6 +94,21 @@ def _configuration(request: WriteRequest, options: WriteOptions) -> tuple[Docume
     body = request.body
     data = body if isinstance(body, bytes) else orjson.dumps(body_document(request))
     return parse_apply(data, request.kind.resource, request.name, options.field_validation)
+
+
+def _decoded(patched_document: Document, live: Object, kind: Kind, options: WriteOptions) -> Decoded:
+    """Decodes what the patch touched. A member that is the stored one itself has been decoded when it was stored."""
+    old = live.peek()
+    changed = {
+        name: value
+        for name, value in patched_document.items()
+        if name == "metadata" or name not in old or value is not old[name]
+    }
+    found = decode_patched(changed, kind.schema, kind.resource, field_validation=options.field_validation)
+    for name in patched_document:
+        if name not in changed:
+            found.document[name] = old[name]
+    return found
 
 
 def _named_version(document: Document, live: Object) -> bool:

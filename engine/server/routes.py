@@ -12,11 +12,11 @@ import orjson
 
 from engine.api.errors import StatusError
 from engine.server.authentication import unauthorized
-from engine.server.authorization import authorize, authorize_path
+from engine.server.authorization import authorize_path
 from engine.server.discovery import Discovery
 from engine.server.negotiation import JSON, Representation, View, accepted, body_media, patch_type
 from engine.server.openapi import OpenAPI
-from engine.server.presentation import INCLUDE_OBJECT, EventWriter, one_object, page
+from engine.server.presentation import INCLUDE, EventWriter, one_object, page
 from engine.server.refusals import (
     MAX_BODY_BYTES,
     internal_error,
@@ -107,14 +107,17 @@ class Routes:
         if path == "/version":
             return Response(200, orjson.dumps(version_info()))
         authorize_path(call.user, method.lower(), path or "/")
+        if path == "/metrics":
+            found: Response | None = self._server.metrics.answer()
+        elif path in ("/openapi/v2", "/openapi/v3") or path.startswith("/openapi/v3/"):
+            found = self._openapi.answer(path, call.query, request.headers)
+        else:
+            found = self.discovery.answer(path, request.headers)
+        if found is None:
+            return Response(404, b"404 page not found\n", TEXT)
         if method not in ("GET", "HEAD"):
             raise method_not_allowed()
-        if path == "/metrics":
-            return self._server.metrics.answer()
-        if path in ("/openapi/v2", "/openapi/v3") or path.startswith("/openapi/v3/"):
-            return self._openapi.answer(path, call.query, request.headers)
-        found = self.discovery.answer(path, request.headers)
-        return found or Response(404, b"404 page not found\n", TEXT)
+        return found
 
     def _health(self, call: Call, path: str) -> Response:
         name, _, part = path.strip("/").partition("/")
@@ -182,18 +185,18 @@ class Routes:
     async def _write(self, call: Call, target: Target) -> Response:
         request, kind = call.request, target.kind
         verb = WRITES.get(request.method)
-        collection = not target.name
-        if verb is None or collection != (verb == "create" and not target.subresource):
-            if verb == "delete" and collection:
-                return await self._delete_collection(call, target)
-            if not (verb == "create" and target.subresource):
-                raise method_not_allowed()
+        if verb is None or (kind.resource.namespaced and target.namespace is None):
+            raise method_not_allowed()
+        if verb == "delete" and not target.name:
+            return await self._delete_collection(call, target)
+        # A create names no object, unless it creates something of one; the others name one.
+        if (not target.name) != (verb == "create" and not target.subresource):
+            raise method_not_allowed()
         if not target.subresource and verb not in kind.verbs:
             raise method_not_allowed()
-        assert verb is not None
         call.verb = request.method
         resource = kind.resource
-        authorize(call.user, verb, resource, target.namespace, target.name, target.subresource)
+        self._server.authorize(call.user, verb, resource, target.namespace, target.name, target.subresource)
         content_type = request.headers.get("content-type", "")
         form = self._form(call, "plain" if target.subresource in ("scale", "binding") else "one")
         write = WriteRequest(
@@ -233,7 +236,7 @@ class Routes:
 
     def _form(self, call: Call, view: View) -> Representation:
         form = accepted(call.request.headers.get("accept", ""), view)
-        if form.shape == "Table" and call.query.get("includeObject", "") not in INCLUDE_OBJECT:
+        if form.shape == "Table" and call.query.get("includeObject", "") not in INCLUDE:
             raise unsupported_include(call.query["includeObject"])
         return form
 

@@ -90,8 +90,8 @@ def _escaped(value: str) -> str:
 
 
 def list_version(query: Mapping[str, str]) -> Versioned:
-    """Raises StatusError 422 for a combination of version, match and continue that contradicts itself, 400 for a version
-    that is no number."""
+    """Raises StatusError 422 for a combination of version, match and continue that contradicts itself, 400 for a
+    version that is no number."""
     text = query.get("resourceVersion", "")
     match = query.get("resourceVersionMatch", "")
     if query.get("sendInitialEvents"):
@@ -105,7 +105,9 @@ def list_version(query: Mapping[str, str]) -> Versioned:
         if match not in MATCHES:
             raise _unsupported_match(match)
         if match == "Exact" and text == "0":
-            raise _forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+            raise _forbidden(
+                "resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            )
     version = _number(text)
     if version is None:
         raise bad_request(f'invalid resource version "{text}": resourceVersion: {_not_a_number(text)}')

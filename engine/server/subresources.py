@@ -12,13 +12,14 @@ from engine.api.errors import StatusError, bad_request, conflict, invalid, not_f
 from engine.api.kind import Document, Kind, Scale
 from engine.api.resource import Resource
 from engine.api.schema import Schema
-from engine.api.validation import NOT_NEGATIVE
+from engine.api.selectors import label_selector
+from engine.api.validation import NOT_NEGATIVE, required
 from engine.api.validation import invalid as invalid_value
-from engine.api.validation import required
 from engine.server.options import WriteOptions, write_options
+from engine.server.refusals import MODIFIED
 from engine.server.success import success
 from engine.server.update import Update
-from engine.server.writes import Prepared, WriteRequest, body_document
+from engine.server.writes import Prepared, WriteRequest, body_document, editable
 from engine.storage.encoding import encode
 from engine.storage.store import Store, Write
 
@@ -37,8 +38,8 @@ def _scale_document(kind: Kind, document: Document) -> Document:
     shown["creationTimestamp"] = metadata.get("creationTimestamp")
     replicas = ObjectPath(scale.spec_replicas).of(document, 0)
     status: Document = {"replicas": ObjectPath(scale.status_replicas).of(document, 0)}
-    if selector := _selector_text(ObjectPath(scale.selector).of(document, {})):
-        status["selector"] = selector
+    if selector := ObjectPath(scale.selector).of(document):
+        status["selector"] = str(label_selector(selector))
     spec = {"replicas": replicas} if replicas else {}
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": shown, "spec": spec, "status": status}
 
@@ -46,22 +47,6 @@ def _scale_document(kind: Kind, document: Document) -> Document:
 def _scaling(kind: Kind) -> Scale:
     assert kind.scale is not None
     return kind.scale
-
-
-def _selector_text(selector: Document) -> str:
-    """A label selector as a query would have it: keys in order, expressions in their short form."""
-    terms = [(key, f"{key}={value}") for key, value in selector.get("matchLabels", {}).items()]
-    for expression in selector.get("matchExpressions", ()):
-        key, operator = expression["key"], expression["operator"]
-        values = ",".join(sorted(expression.get("values", ())))
-        text = {
-            "In": f"{key} in ({values})",
-            "NotIn": f"{key} notin ({values})",
-            "Exists": key,
-            "DoesNotExist": f"!{key}",
-        }
-        terms.append((key, text.get(operator, key)))
-    return ",".join(text for _, text in sorted(terms, key=lambda term: term[0]))
 
 
 class Subresources:
@@ -95,14 +80,15 @@ class Subresources:
         if replicas < 0:
             causes = [invalid_value("spec.replicas", replicas, NOT_NEGATIVE)]
             raise invalid(SCALES.group, SCALES.kind, request.name, causes)
-        document = live.to_dict()
+        document = editable(live)
         document["metadata"]["resourceVersion"] = metadata.get("resourceVersion", "")
         if uid := metadata.get("uid"):
             document["metadata"]["uid"] = uid
         *parents, last = _scaling(kind).spec_replicas.split(".")
         at = document
         for parent in parents:
-            at = at.setdefault(parent, {})
+            at[parent] = dict(at.get(parent, {}))
+            at = at[parent]
         at[last] = replicas
         prepared = self._update.prepare_document(request, live, document, options, warnings)
         if prepared.answer is not None:
@@ -138,9 +124,8 @@ class Subresources:
     def _check_unbound(self, live: Object, metadata: dict[str, Any]) -> None:
         why = ""
         node = live.peek().get("spec", {}).get("nodeName")
-        if uid := metadata.get("uid"):
-            if uid != live.uid:
-                why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {live.uid}"
+        if (uid := metadata.get("uid")) and uid != live.uid:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {live.uid}"
         if not why and live.deletion_timestamp is not None:
             why = f"pod {live.name} is being deleted, cannot be assigned to a host"
         elif not why and node:
@@ -155,7 +140,7 @@ class Subresources:
         decoded = self._decoded(request, request.kind.schema, request.kind.resource, options)
         if decoded.document["metadata"].get("name", request.name) != request.name:
             raise bad_request("the name of the object does not match the name on the URL")
-        document = live.to_dict()
+        document = editable(live)
         document["spec"] = {"finalizers": decoded.document.get("spec", {}).get("finalizers") or []}
         if not document["spec"]["finalizers"]:
             del document["spec"]["finalizers"]
@@ -180,18 +165,18 @@ class Subresources:
 
 
 def _bound(live: Object, binding: Document, node: str) -> Document:
-    document = live.to_dict()
-    document.setdefault("spec", {})["nodeName"] = node
+    document = editable(live)
+    document["spec"] = {**document.get("spec", {}), "nodeName": node}
     if annotations := binding["metadata"].get("annotations"):
-        document["metadata"].setdefault("annotations", {}).update(annotations)
-    status = document.setdefault("status", {})
+        metadata = document["metadata"]
+        metadata["annotations"] = {**metadata.get("annotations", {}), **annotations}
+    status = document.get("status", {})
     others = [condition for condition in status.get("conditions", ()) if condition["type"] != "PodScheduled"]
     scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
-    status["conditions"] = [*others, {**scheduled, "lastTransitionTime": timestamps.now()}]
+    conditions = [*others, {**scheduled, "lastTransitionTime": timestamps.now()}]
+    document["status"] = {**status, "conditions": conditions}
     return document
 
 
 def _stale(kind: Kind, live: Object) -> StatusError:
-    from engine.server.refusals import MODIFIED
-
     return conflict(kind.resource.group, kind.resource.plural, live.name, MODIFIED)

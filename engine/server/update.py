@@ -14,7 +14,7 @@ from engine.server import namespaces
 from engine.server.create import decoded_body
 from engine.server.options import WriteOptions, write_options
 from engine.server.refusals import MODIFIED
-from engine.server.writes import Prepared, WriteRequest
+from engine.server.writes import Prepared, WriteRequest, editable
 from engine.storage.encoding import encode
 from engine.storage.store import Store, Write
 
@@ -62,9 +62,7 @@ class Update:
         if not managed:
             # Kubernetes files a scale without its time.
             now = None if request.subresource == "scale" else timestamps.now()
-            track_update(
-                document, old, options.manager, resource.api_version, kind.schema, request.subresource, now
-            )
+            track_update(document, old, options.manager, resource.api_version, kind.schema, request.subresource, now)
         before = old["metadata"]
         for member in KEPT:
             if member in before and (member == "generation" or not metadata.get(member)):
@@ -74,7 +72,7 @@ class Update:
             causes = kind.validate_status_update
         else:
             kind.prepare_update(document, old)
-            if kind.generation and document.get("spec") != old.get("spec"):
+            if kind.generation and generation_moves(kind, document, old):
                 metadata["generation"] = before.get("generation", 0) + 1
             causes = kind.validate_update
         faults = meta.validate_update(document, old, kind) + causes(document, old)
@@ -99,7 +97,12 @@ class Update:
             return Prepared(200, answer=live, warnings=warnings)
         if options.dry_run:
             return Prepared(200, answer=encode(document, live.resource_version), warnings=warnings)
-        write = Write(kind.resource, request.key, document, live.resource_version, delete=gone)
+        if gone:
+            # Watchers see the last state that was stored; the client, what it sent.
+            answer = encode(document, live.resource_version)
+            write = Write(kind.resource, request.key, editable(live), live.resource_version, delete=True)
+            return Prepared(200, write, view=lambda last: answer, warnings=warnings, retriable=not named)
+        write = Write(kind.resource, request.key, document, live.resource_version)
         return Prepared(200, write, warnings=warnings, retriable=not named)
 
     def _check_identity(self, kind: Kind, live: Object, metadata: dict[str, Any]) -> bool:
@@ -108,8 +111,9 @@ class Update:
         uid, version = metadata.get("uid"), metadata.get("resourceVersion")
         if uid and uid != live.uid:
             why = (
-                f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{live.key}, ResourceVersion: 0, "
-                f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {live.uid}"
+                f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{live.key}, "
+                "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
+                f"UID in precondition: {uid}, UID in object meta: {live.uid}"
             )
             raise conflict(resource.group, resource.plural, live.name, why)
         if not version or version == "0":
@@ -123,13 +127,20 @@ class Update:
         if not name:
             raise bad_request("name must be provided")
         if name != request.name:
-            raise bad_request(
-                f"the name of the object ({name}) does not match the name on the URL ({request.name})"
-            )
+            raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({request.name})")
         if request.namespace is not None:
             if metadata.get("namespace") not in (None, "", request.namespace):
                 raise namespaces.mismatch()
             metadata["namespace"] = request.namespace
+
+
+def generation_moves(kind: Kind, document: Document, old: Document) -> bool:
+    """Whether an update is one that metadata.generation counts."""
+    if document.get("spec") != old.get("spec"):
+        return True
+    if not kind.generation_counts_annotations:
+        return False
+    return (document["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {})
 
 
 def released(kind: Kind, document: Document, live: Object) -> bool:

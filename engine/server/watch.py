@@ -23,7 +23,9 @@ from engine.storage.store import Store
 
 BOOKMARK_SECONDS = 60.0
 LAST_BOOKMARK_SECONDS = 2.0  # before a watch times out
-MIN_TIMEOUT_SECONDS = 1800  # of a watch that names no timeout; each gets up to twice that, so that they don't end as one
+MIN_TIMEOUT_SECONDS = (
+    1800  # of a watch that names no timeout; each gets up to twice that, so that they don't end as one
+)
 MAX_EVENTS = 1000  # per chunk
 INITIAL_END = "k8s.io/initial-events-end"
 
@@ -86,7 +88,9 @@ class Watch:
         starts_now = version.version == 0 or initial is True
         if starts_now and initial is not False:
             self._initial = matching(kind, table.cache, wanted)
-        start = partial(table.log.cursor, namespace=namespace, label_selector=wanted.labels, field_selector=wanted.fields)
+        start = partial(
+            table.log.cursor, namespace=namespace, label_selector=wanted.labels, field_selector=wanted.fields
+        )
         self._log = table.log
         try:
             # Between the list above and this cursor nothing is awaited, so they are one moment.
@@ -125,7 +129,7 @@ class Watch:
             await self._wait(min(self._until, bookmark_at) - now)
 
     def _next_bookmark(self) -> float:
-        """The next one in a while, and the last one just before the time is over, so that its reader resumes from there."""
+        """The next one in a while, and the last one just before the time is over: its reader resumes from there."""
         last = self._until - LAST_BOOKMARK_SECONDS
         if not self._bookmarks or self._clock() >= last:
             return float("inf")

@@ -1,8 +1,8 @@
 """The write pipeline: each verb prepares one write without waiting for anything; a group of them is committed at once.
 
-Preparing reads the newest version, pending writes included, decodes, defaults, validates and records field managers. What
-it returns is either a write with its precondition, or an answer when there is nothing to write. A write whose precondition
-failed is prepared anew on what is there then, unless the client itself named the version.
+Preparing reads the newest version, pending writes included, decodes, defaults, validates and records field managers.
+What it returns is either a write with its precondition, or an answer when there is nothing to write. A write whose
+precondition failed is prepared anew on what is there then, unless the client itself named the version.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ class Pipeline:
         self._prepare = prepare
 
     async def run(self, requests: Sequence[WriteRequest]) -> list[Result | StatusError]:
-        """Each request by itself, the answers in order: all are prepared, then committed as one group. Those that have to
-        be prepared anew form the next group."""
+        """Each request by itself, the answers in order: all are prepared, then committed as one group. Those that have
+        to be prepared anew form the next group."""
         results: list[Result | StatusError | None] = [None] * len(requests)
-        waiting = range(len(requests))
+        waiting: Sequence[int] = range(len(requests))
         for attempt in range(1, MAX_ATTEMPTS + 1):
             prepared = self._prepare_all(requests, waiting, results)
             if not prepared:
@@ -188,3 +188,10 @@ def body_document(request: WriteRequest) -> Document:
     if isinstance(body, Mapping):
         return Object(body).peek()
     return {}
+
+
+def editable(live: Object) -> Document:
+    """A stored object to be changed: itself and its metadata are copies, what is below is shared and only replaced."""
+    document = dict(live.peek())
+    document["metadata"] = dict(document["metadata"])
+    return document

@@ -13,11 +13,10 @@ cdef class Index:
     cdef object source
     cdef Path path  # None when the source is a function
     cdef dict postings  # value -> set of keys; no set is empty
-    cdef dict known  # key -> values, for a function, whose answers may change
+    cdef dict known  # key -> what it is posted under; nothing for an object without a value
 
     cdef object values_of(self, Object obj)
-    cdef object old_values(self, Object old)
-    cdef int move(self, str key, object before, object now) except -1
+    cdef int move(self, str key, object now) except -1
 
 
 @cython.final
@@ -29,6 +28,7 @@ cdef class Query:
     cdef FieldSelector fields
     cdef str after
     cdef Py_ssize_t limit
+    cdef set keys  # holds the keys of all matches, once an index was asked; None: not known
 
     cdef bint selects(self, Object obj) except -1
     cdef bint covers(self, str key) except -1
@@ -43,7 +43,7 @@ cdef class Cache:
     cdef readonly long long resource_version
     # Indexes by name; labels by key, made when a selector first asks for the key; objects per namespace.
     cdef dict indexes
-    cdef dict label_indexes
+    cdef dict label_indexes  # label key -> Index
     cdef dict namespaces
     cdef WatchLog log
     cdef unsigned long writer  # the thread that writes; 0 before the first write
@@ -57,8 +57,8 @@ cdef class Cache:
     cdef Object remove(self, str key)
     cdef Object change(self, str type, Object obj, list values)
     cdef int swap(self, dict wanted, dict values, long long resource_version) except -1
-    cdef set candidates(self, Query query, list why)
-    cdef object label_index(self, str name)
+    cdef int narrow(self, Query query, list why) except -1
+    cdef Index label_index(self, str name)
     cdef bint is_writer(self) noexcept
     cdef set field_keys(self, Query query, Term term)
 

@@ -1,17 +1,13 @@
 """The indexed store of one resource."""
 
 cimport cython
-from cpython.dict cimport PyDict_GetItemWithError
-from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from engine._object cimport Object, Path, as_object, path_of, restamped
 from engine._rows cimport Place, Rows
 from engine._selectors cimport (
-    FieldSelector,
-    LabelSelector,
+    IN,
     Requirement,
     Term,
-    IN,
     field_selector_of,
     label_selector_of,
     text_of_field,
@@ -19,15 +15,21 @@ from engine._selectors cimport (
 from engine._watchlog cimport WatchLog
 
 import sys
-from math import inf
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
+from typing import Any, Literal
 
 cdef enum:
     MAX_LABEL_INDEXES = 64  # label keys that are indexed; selectors on others scan
     ROW_BYTES = 160  # an Object, its dict entry and its place in the rows, beside JSON and strings
 
-TYPES = ("ADDED", "MODIFIED", "DELETED")
-NAMESPACE_PATH = "metadata.namespace"
-QUANTITY_PARENTS = ("requests", "limits", "capacity", "allocatable", "hard", "used", "overhead")
+EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+Item = Object | bytes | Mapping[str, Any]
+IndexSource = str | Callable[[Object], Iterable[str]]
+
+cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
+cdef str NAMESPACE_PATH = "metadata.namespace"
+cdef tuple QUANTITY_PARENTS = ("requests", "limits", "capacity", "allocatable", "hard", "used", "overhead")
 
 
 # --- Indexes ----------------------------------------------------------------------------------------------------------
@@ -47,11 +49,10 @@ cdef class Index:
         self.name = name
         self.source = source
         self.postings = {}
+        self.known = {}
         if isinstance(source, str):
             self.path = path_of(source)
-        elif callable(source):
-            self.known = {}
-        else:
+        elif not callable(source):
             raise TypeError(f"index {name!r}: the source must be a path or a function")
 
     cdef object values_of(self, Object obj):
@@ -67,56 +68,35 @@ cdef class Index:
             except Exception as error:
                 raise ValueError(f"index {self.name!r} failed for {obj.key}: {error}") from error
             return values
-        found = self.path.find(obj.parsed(), None)
+        found = self.path.find_in(obj)
         if type(found) is str:
             return found
         if type(found) is list:
             return collected([text_of_field(value) for value in <list>found])
         return None if found is None or type(found) is dict else text_of_field(found)
 
-    cdef object old_values(self, Object old):
-        if old is None:
-            return None
-        return self.known.get(old.key) if self.path is None else self.values_of(old)
-
-    cdef int move(self, str key, object before, object now) except -1:
-        """From the values it had to those it has; None for a row that was or is not there."""
-        if self.path is None:
-            if now is None:
-                self.known.pop(key, None)
-            else:
-                self.known[key] = now
-        move_key(self.postings, key, before, now)
-        return 0
-
-
-cdef int move_key(dict postings, str key, object before, object now) except -1:
-    if before is now or before == now:
-        return 0
-    if before is not None:
-        for value in before if type(before) is tuple else (before,):
-            keys = <set>postings[value]
-            (<set>keys).discard(key)
-            if not keys:
-                del postings[value]
-    if now is not None:
+    cdef int move(self, str key, object now) except -1:
+        """Posts the row under what it has now; None takes it out."""
+        before = self.known.get(key)
+        if before is now or before == now:
+            return 0
+        if before is not None:
+            for value in before if type(before) is tuple else (before,):
+                keys = self.postings[value]
+                (<set>keys).discard(key)
+                if not keys:
+                    del self.postings[value]
+        if now is None:
+            del self.known[key]
+            return 0
+        self.known[key] = now
         for value in now if type(now) is tuple else (now,):
-            keys = postings.get(value)
+            keys = self.postings.get(value)
             if keys is None:
-                postings[value] = {key}
+                self.postings[value] = {key}
             else:
                 (<set>keys).add(key)
-    return 0
-
-
-cdef object label_of(Object obj, str name):
-    cdef PyObject *labels
-    if obj is None:
-        return None
-    labels = PyDict_GetItemWithError(obj.metadata(), "labels")
-    if labels == NULL or type(<object>labels) is not dict:
-        return None
-    return (<dict>labels).get(name)
+        return 0
 
 
 # --- Queries ----------------------------------------------------------------------------------------------------------
@@ -165,7 +145,7 @@ cdef class Query:
         cdef Place start = start_of(self, rows), end = end_of(self, rows)
         cdef Place stop
         cdef list found
-        if self.labels is None and self.fields is None:
+        if self.labels is None and self.fields is None and self.keys is None:
             return rows.between(start, end, self.limit, False)
         found = []
         while start.chunk < end.chunk or (start.chunk == end.chunk and start.row < end.row):
@@ -174,13 +154,19 @@ cdef class Query:
                 stop.chunk = start.chunk + 1
                 stop.row = 0
             for obj in rows.between(start, stop, 0, False):
-                if self.selects(<Object>obj):
+                if (self.keys is None or (<Object>obj).key in self.keys) and self.selects(<Object>obj):
                     found.append(obj)
                     if self.limit and len(found) == self.limit:
                         return found
             start.chunk += 1
             start.row = 0
         return found
+
+
+cdef bint walking_is_cheaper(Query query, Py_ssize_t rows) except -1:
+    """A page out of very many candidates is found sooner in the rows, which are in order, than by sorting them."""
+    cdef Py_ssize_t size = len(query.keys)
+    return query.limit > 0 and size > 64 and size * size > 16 * query.limit * rows
 
 
 # --- The cache --------------------------------------------------------------------------------------------------------
@@ -229,10 +215,11 @@ cdef class Cache:
         self.rows.put(key, obj)
         for item in self.indexes.values():
             index = <Index>item
-            index.move(key, index.old_values(old), values[i])
+            index.move(key, values[i])
             i += 1
-        for name, postings in self.label_indexes.items():
-            move_key(<dict>postings, key, label_of(old, name), label_of(obj, name))
+        for item in self.label_indexes.values():
+            index = <Index>item
+            index.move(key, index.values_of(obj))
         self.payload += len(obj.raw)
         if old is None:
             self.namespaces[obj.namespace] = self.namespaces.get(obj.namespace, 0) + 1
@@ -242,15 +229,13 @@ cdef class Cache:
 
     cdef Object remove(self, str key):
         cdef Object old = <Object>self.objects.pop(key, None)
-        cdef Index index
         if old is None:
             return None
         self.rows.remove(key)
-        for item in self.indexes.values():
-            index = <Index>item
-            index.move(key, index.old_values(old), None)
-        for name, postings in self.label_indexes.items():
-            move_key(<dict>postings, key, label_of(old, name), None)
+        for index in self.indexes.values():
+            (<Index>index).move(key, None)
+        for index in self.label_indexes.values():
+            (<Index>index).move(key, None)
         self.payload -= len(old.raw)
         if self.namespaces[old.namespace] == 1:
             del self.namespaces[old.namespace]
@@ -270,8 +255,11 @@ cdef class Cache:
             self.resource_version = obj.resource_version
         for path in self.columns:
             self.columns[path] = None
-        if self.log is not None and (old is not None or values is not None):
-            self.log.record(type, obj, old, obj.resource_version)
+        if self.log is not None:
+            if old is not None or values is not None:
+                self.log.record(type, obj, old, obj.resource_version)
+            elif obj.resource_version > self.log.resource_version:
+                self.log.resource_version = obj.resource_version
         return old
 
     def apply(self, str type not None, item not None):
@@ -302,15 +290,15 @@ cdef class Cache:
         return made
 
     cdef int swap(self, dict wanted, dict values, long long resource_version) except -1:
-        """`wanted` and `values` by key; nothing here can fail half-way but memory."""
-        cdef list gone = sorted([key for key in self.objects if key not in wanted])
+        """`wanted` and `values` by key. What can fail comes before the first change."""
         cdef list logged = []
         cdef Object old, obj
         cdef WatchLog log = self.log
-        for key in gone:
-            old = self.remove(<str>key)
-            if log is not None:
-                logged.append(("DELETED", restamped_or_same(old, resource_version), old))
+        for key in sorted([key for key in self.objects if key not in wanted]):
+            old = <Object>self.objects[key]
+            logged.append(("DELETED", old if log is None else restamped(old, resource_version), old))
+        for entry in logged:
+            self.remove((<Object>entry[2]).key)
         for key, found in values.items():
             obj = <Object>wanted[key]
             old = self.upsert(obj, <list>found)
@@ -343,7 +331,7 @@ cdef class Cache:
             raise ValueError(f"index {name!r} exists with another source")
         index = Index(name, source)
         for key, obj in self.objects.items():
-            index.move(<str>key, None, index.values_of(<Object>obj))
+            index.move(<str>key, index.values_of(<Object>obj))
         self.indexes[name] = index
 
     # --- Reading ---
@@ -357,16 +345,14 @@ cdef class Cache:
     def list(self, str namespace=None, label_selector=None, field_selector=None, *, Py_ssize_t limit=0,
              str after not None=""):
         cdef Query query = query_of(namespace, label_selector, field_selector, limit, after)
-        cdef set keys
         cdef list found
         if query.labels is None and query.fields is None:
             return query.scan(self.rows)
-        keys = self.candidates(query, None)
-        # A page out of very many candidates is found sooner by walking the rows than by sorting them.
-        if keys is None or (limit and len(keys) > 64 and len(keys) * len(keys) > 16 * limit * len(self.objects)):
+        self.narrow(query, None)
+        if query.keys is None or walking_is_cheaper(query, len(self.objects)):
             return query.scan(self.rows)
         found = []
-        for key in sorted(keys):
+        for key in sorted(query.keys):
             if query.covers(key):
                 obj = self.objects[key]
                 if query.selects(<Object>obj):
@@ -375,47 +361,50 @@ cdef class Cache:
                         break
         return found
 
-    cdef set candidates(self, Query query, list why):
-        """The smallest set of keys that an index knows to hold all matches; None when no index helps."""
-        cdef set best = None
+    cdef int narrow(self, Query query, list why) except -1:
+        """Finds the smallest set of keys that indexes know to hold all matches. When they answer the label selector to
+        the last requirement, it is taken off the query."""
+        cdef list known = []  # (size, how, keys)
+        cdef Py_ssize_t answered = 0
         cdef Requirement requirement
         cdef Term term
-        cdef str reason = "every row" if query.namespace is None else f"rows of namespace {query.namespace}"
-        cdef Py_ssize_t size = len(self.objects) if query.namespace is None else self.namespaces.get(query.namespace, 0)
+        cdef Index index
         cdef set keys
         if query.labels is not None:
             for item in query.labels.terms:
                 requirement = <Requirement>item
-                if requirement.operator == IN:
-                    postings = self.label_index(requirement.key)
-                    if postings is not None:
-                        keys = gathered(<dict>postings, requirement.values)
-                        if best is None and len(keys) <= size or best is not None and len(keys) < len(best):
-                            best = keys
-                            reason = f"label {requirement.key} in {requirement.values}"
+                index = self.label_index(requirement.key) if requirement.operator == IN else None
+                if index is not None:
+                    keys = gathered(index.postings, requirement.values)
+                    known.append((len(keys), f"label {requirement.key}", keys))
+                    answered += 1
         if query.fields is not None:
             for item in query.fields.terms:
                 term = <Term>item
                 keys = self.field_keys(query, term) if term.equal and term.value else None
-                if keys is not None and (best is None or len(keys) < len(best)):
-                    best = keys
-                    reason = f"field {term.path.text}={term.value}"
+                if keys is not None:
+                    known.append((len(keys), f"field {term.path.text}", keys))
+        known.sort(key=itemgetter(0))
+        if query.labels is not None and answered == len(query.labels.terms):
+            query.labels = None
+            query.keys = known[0][2] if len(known) == 1 else set.intersection(*[entry[2] for entry in known])
+        elif known:
+            query.keys = known[0][2]
         if why is not None:
-            why.append((reason, size if best is None else len(best)))
-        return best
+            why += known
+        return 0
 
-    cdef object label_index(self, str name):
-        cdef dict postings
-        found = self.label_indexes.get(name)
-        if found is not None:
-            return found
+    cdef Index label_index(self, str name):
+        cdef Index index = <Index>self.label_indexes.get(name)
+        if index is not None:
+            return index
         if len(self.label_indexes) >= MAX_LABEL_INDEXES or (self.writer and not self.is_writer()):
             return None
-        postings = {}
+        index = Index(name, f"metadata.labels['{name}']")
         for key, obj in self.objects.items():
-            move_key(postings, <str>key, None, label_of(<Object>obj, name))
-        self.label_indexes[name] = postings
-        return postings
+            index.move(<str>key, index.values_of(<Object>obj))
+        self.label_indexes[name] = index
+        return index
 
     cdef bint is_writer(self) noexcept:
         return self.writer == <unsigned long>PyThread_get_thread_ident()
@@ -480,17 +469,20 @@ cdef class Cache:
     def explain(self, str namespace=None, label_selector=None, field_selector=None):
         cdef Query query = query_of(namespace, label_selector, field_selector, 0, "")
         cdef list why = []
-        self.candidates(query, why)
-        return f"{why[0][0]}: {why[0][1]} of {len(self.objects)} objects looked at"
+        if query.labels is not None or query.fields is not None:
+            self.narrow(query, why)
+        if why:
+            return f"{', '.join([f'{how} ({size} keys)' for size, how, _ in why])}: {len(query.keys)} objects looked at"
+        if query.namespace is not None:
+            return f"namespace {query.namespace}: {self.namespaces.get(query.namespace, 0)} objects looked at"
+        return f"no index: {len(self.objects)} objects looked at"
 
     @property
     def nbytes(self):
         cdef long long held = self.payload + ROW_BYTES * len(self.objects) + sys.getsizeof(self.objects)
-        tables = [(<Index>index).postings for index in self.indexes.values()]
-        tables += self.label_indexes.values()
-        for postings in tables:
-            held += sys.getsizeof(postings)
-            for keys in postings.values():
+        for index in [*self.indexes.values(), *self.label_indexes.values()]:
+            held += sys.getsizeof((<Index>index).postings) + sys.getsizeof((<Index>index).known)
+            for keys in (<Index>index).postings.values():
                 held += sys.getsizeof(keys)
         return held
 
@@ -512,10 +504,6 @@ cdef bint is_deletion(object type) except -1:
     return type == "DELETED"
 
 
-cdef Object restamped_or_same(Object old, long long resource_version):
-    return restamped(old, resource_version) if resource_version else old
-
-
 cdef set gathered(dict postings, tuple values):
     """The keys under any of the values; the set itself when there is one value."""
     if len(values) == 1:
@@ -525,7 +513,7 @@ cdef set gathered(dict postings, tuple values):
 
 # --- Columns ----------------------------------------------------------------------------------------------------------
 
-SUFFIXES = {
+cdef dict SUFFIXES = {
     "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }
@@ -549,7 +537,7 @@ cdef object column_of(Rows rows, Path path):
     import numpy
 
     cdef list values = [
-        path.find((<Object>obj).parsed(), None)
+        path.find_in(<Object>obj)
         for obj in rows.between(rows.seek("", False), rows.seek(None, False), 0, False)
     ]
     if any([step in QUANTITY_PARENTS for step in path.steps]):

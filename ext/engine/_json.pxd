@@ -1,2 +1,10 @@
+cdef struct Slice:
+    const char *start
+    Py_ssize_t size
+
+
 cdef object loads_exact(bytes data)
 cdef bytes spliced(bytes data, long long resource_version)
+cdef bint is_plain(bytes data) except -1
+cdef Slice locate(bytes data, tuple steps) noexcept
+cdef object value_at(Slice place)

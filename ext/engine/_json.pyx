@@ -1,6 +1,6 @@
 """What a strict reader must know of JSON bytes that a parser into dicts forgets."""
 
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
 import json
 
@@ -10,11 +10,6 @@ cdef enum:
     LONG_NUMBER = 19  # digits; a shorter integer always fits 64 bits
     SMALL_OBJECT = 32  # keys that are compared one by one before a set takes over
     MAX_DEPTH = 1024  # what orjson accepts
-
-
-cdef struct Slice:
-    const char *start
-    Py_ssize_t size
 
 
 # --- Walking valid JSON -----------------------------------------------------------------------------------------------
@@ -28,10 +23,18 @@ cdef inline const char *skip_space(const char *p, const char *end) noexcept nogi
 
 cdef inline const char *skip_string(const char *p, const char *end) noexcept nogil:
     """From the opening quote to behind the closing one."""
-    p += 1
-    while p < end and p[0] != c'"':
-        p += 2 if p[0] == c"\\" else 1
-    return p + 1 if p < end else end
+    cdef const char *close
+    cdef const char *back
+    while True:
+        close = <const char *>memchr(p + 1, c'"', end - p - 1)
+        if close == NULL:
+            return end
+        back = close
+        while back > p + 1 and (back - 1)[0] == c"\\":
+            back -= 1
+        if (close - back) & 1 == 0:  # an even number of backslashes escapes itself, not the quote
+            return close + 1
+        p = close
 
 
 cdef inline const char *skip_scalar(const char *p, const char *end) noexcept nogil:
@@ -131,57 +134,51 @@ cdef bytes key_bytes(Slice key):
     return text
 
 
-cdef inline bint has_escape(Slice key) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(key.size):
-        if key.start[i] == c"\\":
-            return True
-    return False
+cdef struct Step:
+    const Step *parent  # NULL at the top
+    Slice key  # a start of NULL is an element, `size` its number
 
 
-cdef class _DuplicateWalk:
-    """One pass over one document; `path` holds the steps that lead to the value being read."""
+cdef class _Walk:
+    """One pass over one document, for keys that occur twice."""
 
     cdef const char *p
     cdef const char *end
-    cdef list path
-    cdef dict found
+    cdef dict found  # paths as a set in order; None to stop at the first oddity
+    cdef bint odd  # a duplicate, or a key with escapes
 
-    def __cinit__(self):
-        self.path = []
-        self.found = {}
-
-    cdef int read_value(self, int depth) except -1:
-        if depth > MAX_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-        self.p = skip_space(self.p, self.end)
-        if self.p >= self.end:
+    cdef int read_value(self, const Step *step, int depth) except -1:
+        if self.p >= self.end or self.odd and self.found is None:
             return 0
         if self.p[0] == c"{":
-            self.read_object(depth)
+            self.read_object(step, depth + 1)
         elif self.p[0] == c"[":
-            self.read_array(depth)
+            self.read_array(step, depth + 1)
         else:
             self.p = skip_value(self.p, self.end)
         self.p = skip_space(self.p, self.end)
         return 0
 
-    cdef int read_object(self, int depth) except -1:
+    cdef int read_object(self, const Step *parent, int depth) except -1:
         cdef Slice[SMALL_OBJECT] keys
         cdef Slice key
+        cdef Step step
         cdef int count = 0, i
-        cdef bint duplicate
+        cdef bint duplicate, escaped
         cdef set seen = None
         cdef bytes name
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
         self.p = skip_space(self.p + 1, self.end)
         while self.p < self.end and self.p[0] == c'"':
             key.start = self.p + 1
             self.p = skip_string(self.p, self.end)
             key.size = self.p - key.start - 1
-            if seen is None and (count == SMALL_OBJECT or has_escape(key)):
+            escaped = memchr(key.start, c"\\", key.size) != NULL
+            duplicate = False
+            if seen is None and (escaped or count == SMALL_OBJECT):
                 seen = {key_bytes(keys[i]) for i in range(count)}
             if seen is None:
-                duplicate = False
                 for i in range(count):
                     if keys[i].size == key.size and memcmp(keys[i].start, key.start, key.size) == 0:
                         duplicate = True
@@ -193,63 +190,95 @@ cdef class _DuplicateWalk:
                 name = key_bytes(key)
                 duplicate = name in seen
                 seen.add(name)
-            if duplicate:
-                self.report(key)
-            self.p = skip_space(self.p, self.end) + 1  # the colon
-            self.p = skip_space(self.p, self.end)
-            if self.p < self.end and (self.p[0] == c"{" or self.p[0] == c"["):
-                self.path.append((<long long>key.start, key.size))
-                self.read_value(depth + 1)
-                self.path.pop()
-            else:
-                self.read_value(depth)
+            step.parent = parent
+            step.key = key
+            if duplicate or escaped:
+                self.odd = True
+                if self.found is None:
+                    return 0
+                if duplicate:
+                    self.report(&step)
+            self.p = skip_space(skip_space(self.p, self.end) + 1, self.end)  # over the colon
+            self.read_value(&step, depth)
             if self.p < self.end and self.p[0] == c",":
                 self.p = skip_space(self.p + 1, self.end)
         self.p += 1  # the closing brace
         return 0
 
-    cdef int read_array(self, int depth) except -1:
-        cdef Py_ssize_t position = 0
+    cdef int read_array(self, const Step *parent, int depth) except -1:
+        cdef Step step
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        step.parent = parent
+        step.key.start = NULL
+        step.key.size = 0
         self.p = skip_space(self.p + 1, self.end)
         while self.p < self.end and self.p[0] != c"]":
-            if self.p[0] == c"{" or self.p[0] == c"[":
-                self.path.append(position)
-                self.read_value(depth + 1)
-                self.path.pop()
-            else:
-                self.read_value(depth)
-            position += 1
+            self.read_value(&step, depth)
+            if self.odd and self.found is None:
+                return 0
+            step.key.size += 1
             if self.p < self.end and self.p[0] == c",":
                 self.p = skip_space(self.p + 1, self.end)
         self.p += 1
         return 0
 
-    cdef int report(self, Slice key) except -1:
-        cdef Slice part
+    cdef int report(self, const Step *step) except -1:
         cdef list text = []
-        for step in self.path:
-            if isinstance(step, tuple):
-                # The addresses point into the bytes that the caller holds for the whole walk.
-                part.start = <const char *><long long>step[0]
-                part.size = step[1]
-                text.append("." + key_bytes(part).decode())
-            else:
-                text.append(f"[{step}]")
-        text.append("." + key_bytes(key).decode())
-        path = "".join(text)
+        while step != NULL:
+            text.append(f"[{step.key.size}]" if step.key.start == NULL else "." + key_bytes(step.key).decode())
+            step = step.parent
+        path = "".join(reversed(text))
         self.found[path[1:] if path[0] == "." else path] = None
         return 0
 
 
-def duplicate_fields(bytes data not None):
-    cdef _DuplicateWalk walk = _DuplicateWalk()
+cdef _Walk walked(bytes data, dict found):
+    cdef _Walk walk = _Walk.__new__(_Walk)
+    walk.found = found
     walk.p = data
     walk.end = walk.p + len(data)
-    walk.read_value(0)
-    return list(walk.found)
+    walk.p = skip_space(walk.p, walk.end)
+    walk.read_value(NULL, 0)
+    return walk
 
 
-# --- The version of an object -----------------------------------------------------------------------------------------
+def duplicate_fields(bytes data not None):
+    return list(walked(data, {}).found)
+
+
+# --- Reading one value of many ----------------------------------------------------------------------------------------
+
+
+cdef bint is_plain(bytes data) except -1:
+    """Whether no key occurs twice and none is written with escapes: then `locate` sees what a parser sees."""
+    return not walked(data, None).odd
+
+
+cdef Slice locate(bytes data, tuple steps) noexcept:
+    """Where the value stands that `steps` lead to (bytes: a member, int: an element); a start of NULL: nowhere."""
+    cdef const char *p = data
+    cdef const char *end = p + len(data)
+    cdef Slice found
+    found.start = NULL
+    found.size = 0
+    p = skip_space(p, end)
+    for step in steps:
+        if type(step) is bytes:
+            p = find_member(p, end, <bytes>step, len(<bytes>step)) if p < end and p[0] == c"{" else NULL
+        else:
+            p = find_element(p, end, step) if p < end and p[0] == c"[" else NULL
+        if p == NULL:
+            return found
+    found.start = p
+    found.size = skip_value(p, end) - p
+    return found
+
+
+cdef object value_at(Slice place):
+    if place.size >= 2 and place.start[0] == c'"' and memchr(place.start, c"\\", place.size) == NULL:
+        return place.start[1 : place.size - 1].decode("utf-8")
+    return loads_exact(place.start[: place.size])
 
 
 cdef const char *find_member(const char *p, const char *end, const char *name, Py_ssize_t size) noexcept nogil:
@@ -258,14 +287,29 @@ cdef const char *find_member(const char *p, const char *end, const char *name, P
     p = skip_space(p + 1, end)
     while p < end and p[0] == c'"':
         here = is_key(p, end, name, size)
-        p = skip_space(skip_string(p, end), end) + 1  # the colon
-        p = skip_space(p, end)
+        p = skip_space(skip_space(skip_string(p, end), end) + 1, end)  # over the colon
         if here:
             return p if p < end else NULL
         p = skip_space(skip_value(p, end), end)
         if p < end and p[0] == c",":
             p = skip_space(p + 1, end)
     return NULL
+
+
+cdef const char *find_element(const char *p, const char *end, Py_ssize_t number) noexcept nogil:
+    """Element `number` of the array that opens at `p`; NULL when it is shorter."""
+    p = skip_space(p + 1, end)
+    while p < end and p[0] != c"]":
+        if number == 0:
+            return p
+        number -= 1
+        p = skip_space(skip_value(p, end), end)
+        if p < end and p[0] == c",":
+            p = skip_space(p + 1, end)
+    return NULL
+
+
+# --- The version of an object -----------------------------------------------------------------------------------------
 
 
 cdef bytes spliced(bytes data, long long resource_version):

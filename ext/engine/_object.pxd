@@ -1,12 +1,20 @@
 cimport cython
 
 
+cdef enum Plainness:
+    UNKNOWN
+    PLAIN
+    ODD  # a key occurs twice or is written with escapes
+
+
 @cython.final
 cdef class Path:
     cdef readonly str text
     cdef tuple steps  # str for a member, int for an element
+    cdef tuple raw_steps  # the same with bytes for str; None when a member's name is written with escapes
 
     cdef object find(self, object document, object default)
+    cdef object find_in(self, Object obj)
 
 
 @cython.final
@@ -20,11 +28,14 @@ cdef class ListView:
 
 
 @cython.final
+@cython.no_gc  # JSON values hold no reference back: no cycle can pass through here
 cdef class Object:
     # What the store and the wire see; all else is derived from it.
     cdef readonly bytes raw
-    # The parsed form, or None until somebody asks (again).
+    # The parsed form, or None: only those asked for last keep it.
     cdef dict document
+    # Whether single values may be read from `raw` without parsing it all; UNKNOWN until that is tried.
+    cdef Plainness plain
     # Derived once, since every table and log asks for them.
     cdef readonly str key
     cdef readonly str name
@@ -34,9 +45,11 @@ cdef class Object:
 
     cdef dict parsed(self)
     cdef dict metadata(self)
-    cdef void release(self) noexcept
+    cdef int keep(self, dict document) except -1
+    cdef bint scannable(self) except -1
 
 
 cdef Path path_of(str text)
+cdef dict labels_of(Object obj)
 cdef Object as_object(object item)
 cdef Object restamped(Object obj, long long resource_version)

@@ -3,7 +3,7 @@
 cimport cython
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
-from engine._json cimport loads_exact, spliced
+from engine._json cimport Slice, is_plain, loads_exact, locate, spliced, value_at
 
 import json
 from collections.abc import ItemsView, Mapping, Sequence, ValuesView
@@ -12,6 +12,7 @@ import orjson
 
 cdef enum:
     MAX_PATHS = 1024  # parsed paths kept by their text
+    MAX_PARSED = 1024  # objects that keep their parsed form; a power of two
 
 
 # --- Paths ------------------------------------------------------------------------------------------------------------
@@ -57,11 +58,31 @@ cdef tuple parse_path(str text):
     return tuple(steps)
 
 
+cdef tuple raw_steps_of(tuple steps):
+    cdef list found = []
+    for step in steps:
+        if type(step) is str:
+            if orjson.dumps(step) != b'"' + step.encode() + b'"':
+                return None
+            step = step.encode()
+        found.append(step)
+    return tuple(found)
+
+
 @cython.final
 cdef class Path:
     def __init__(self, str text not None):
         self.text = text
         self.steps = parse_path(text)
+        self.raw_steps = raw_steps_of(self.steps)
+
+    cdef object find_in(self, Object obj):
+        """The value in an object, None when missing: from the parsed form if there is one, else from the bytes."""
+        cdef Slice place
+        if obj.document is not None or self.raw_steps is None or not obj.scannable():
+            return self.find(obj.parsed(), None)
+        place = locate(obj.raw, self.raw_steps)
+        return None if place.start == NULL else value_at(place)
 
     cdef object find(self, object document, object default):
         cdef PyObject *member
@@ -164,7 +185,7 @@ cdef class MapView:
     def __getitem__(self, key):
         return view(self.data[key])
 
-    def get(self, key, default=None):
+    def get(self, key, default=None, /):
         cdef object value = self.data.get(key, default)
         return view(value) if value is not default else default
 
@@ -226,10 +247,10 @@ cdef class ListView:
     def __len__(self):
         return len(self.data)
 
-    def index(self, value, *bounds):
+    def index(self, value, /, *bounds):
         return self.data.index(plain(value), *bounds)
 
-    def count(self, value):
+    def count(self, value, /):
         return self.data.count(plain(value))
 
     def to_list(self):
@@ -257,14 +278,14 @@ Sequence.register(ListView)
 
 cdef bytes encoded(object document):
     try:
-        return orjson.dumps(document, default=plain_or_error)
+        return orjson.dumps(document, default=_plain_or_error)
     except TypeError as error:
         if "64-bit" not in str(error):
             raise ValueError(f"cannot be written as JSON: {error}") from None
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=plain_or_error).encode()
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=_plain_or_error).encode()
 
 
-def plain_or_error(value):
+def _plain_or_error(value):
     """What encoders do with a view."""
     found = plain(value)
     if found is value:
@@ -299,7 +320,7 @@ cdef Object made(bytes raw, dict document):
     cdef Object obj = Object.__new__(Object)
     cdef dict metadata
     obj.raw = raw
-    obj.document = document
+    obj.keep(document)
     metadata = obj.metadata()
     obj.name = text_of(metadata, "name")
     obj.namespace = text_of(metadata, "namespace")
@@ -330,7 +351,21 @@ cdef Object restamped(Object obj, long long resource_version):
     return made(raw, document_of(raw))
 
 
+# The objects whose parsed form is kept, the oldest overwritten first. What is parsed costs five times its bytes and the
+# garbage collector's time; what is read is mostly what was written last.
+cdef list PARSED = [None] * MAX_PARSED
+cdef Py_ssize_t LAST_PARSED = 0
+
+cdef Path LABELS = Path("metadata.labels")
+
+
+cdef dict labels_of(Object obj):
+    found = LABELS.find_in(obj)
+    return <dict>found if type(found) is dict else {}
+
+
 @cython.final
+@cython.no_gc
 cdef class Object:
     def __cinit__(self, *args):
         self.raw = b""
@@ -338,8 +373,10 @@ cdef class Object:
 
     def __init__(self, raw not None):
         cdef Object other = as_object(raw)
+        if self.raw:
+            raise TypeError("an Object cannot be changed")
         self.raw = other.raw
-        self.document = other.document
+        self.keep(other.document)
         self.key = other.key
         self.name = other.name
         self.namespace = other.namespace
@@ -351,19 +388,33 @@ cdef class Object:
         return made(raw, document)
 
     cdef dict parsed(self):
-        if self.document is None:
-            self.document = document_of(self.raw)
-        return self.document
+        cdef dict document = self.document
+        if document is None:
+            document = document_of(self.raw)
+            self.keep(document)
+        return document
+
+    cdef int keep(self, dict document) except -1:
+        global LAST_PARSED
+        cdef Object oldest
+        LAST_PARSED = (LAST_PARSED + 1) & (MAX_PARSED - 1)
+        oldest = <Object>PARSED[LAST_PARSED]
+        PARSED[LAST_PARSED] = self
+        self.document = document
+        if oldest is not None and oldest is not self:
+            oldest.document = None
+        return 0
+
+    cdef bint scannable(self) except -1:
+        if self.plain == UNKNOWN:
+            self.plain = PLAIN if is_plain(self.raw) else ODD
+        return self.plain == PLAIN
 
     cdef dict metadata(self):
         cdef PyObject *found = PyDict_GetItemWithError(self.parsed(), "metadata")
         if found == NULL or type(<object>found) is not dict:
             return {}
         return <dict>found
-
-    cdef void release(self) noexcept:
-        """Lets the parsed form go; the next reader parses again."""
-        self.document = None
 
     @property
     def generation(self):
@@ -380,8 +431,7 @@ cdef class Object:
 
     @property
     def labels(self):
-        value = self.metadata().get("labels")
-        return view(value if type(value) is dict else {})
+        return view(labels_of(self))
 
     @property
     def annotations(self):

@@ -5,6 +5,7 @@ cdef struct Place:
     Py_ssize_t chunk
     Py_ssize_t row
 
+
 @cython.final
 cdef class Chunk:
     """A run of rows: `values[i]` belongs to `keys[i]`, keys ascend."""

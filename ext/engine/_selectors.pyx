@@ -6,42 +6,45 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ and ..
 cimport cython
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
-from engine._object cimport MapView, Object, Path
+from engine._object cimport MapView, Object, Path, labels_of
 
 import re
-from collections.abc import Mapping
 
 cdef enum:
     MAX_PARSED = 512  # selectors kept by their text
     MAX_NAME = 63  # bytes of a label's name or value
     MAX_PREFIX = 253  # bytes of a label key's DNS prefix
 
-NAME_FORMAT = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-VALUE_FORMAT = f"({NAME_FORMAT})?"
-LABEL_FORMAT = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-SUBDOMAIN_FORMAT = f"{LABEL_FORMAT}(\\.{LABEL_FORMAT})*"
-CHARACTERS = (
+cdef str NAME_FORMAT = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+cdef str VALUE_FORMAT = f"({NAME_FORMAT})?"
+cdef str LABEL_FORMAT = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+cdef str SUBDOMAIN_FORMAT = f"{LABEL_FORMAT}(\\.{LABEL_FORMAT})*"
+cdef str CHARACTERS = (
     "alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. {}, "
     "regex used for validation is '{}')"
 )
-NAME_RULE = "must consist of " + CHARACTERS.format("'MyName',  or 'my.name',  or '123-abc'", NAME_FORMAT)
-VALUE_RULE = "a valid label must be an empty string or consist of " + CHARACTERS.format(
+cdef str NAME_RULE = "must consist of " + CHARACTERS.format("'MyName',  or 'my.name',  or '123-abc'", NAME_FORMAT)
+cdef str VALUE_RULE = "a valid label must be an empty string or consist of " + CHARACTERS.format(
     "'MyValue',  or 'my_value',  or '12345'", VALUE_FORMAT
 )
-SUBDOMAIN_RULE = (
+cdef str SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
     f"end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{SUBDOMAIN_FORMAT}')"
 )
-KEY_RULE = f"a valid label key {NAME_RULE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+cdef str KEY_RULE = (
+    f"a valid label key {NAME_RULE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+)
 
-is_name = re.compile(NAME_FORMAT).fullmatch
-is_value = re.compile(VALUE_FORMAT).fullmatch
-is_subdomain = re.compile(SUBDOMAIN_FORMAT).fullmatch
+cdef object is_name = re.compile(NAME_FORMAT).fullmatch
+cdef object is_value = re.compile(VALUE_FORMAT).fullmatch
+cdef object is_subdomain = re.compile(SUBDOMAIN_FORMAT).fullmatch
 
-OPERATORS = {"in": IN, "=": IN, "==": IN, "notin": NOT_IN, "!=": NOT_IN, "exists": EXISTS, "!": ABSENT, "gt": GREATER,
-             "lt": LESS}
-NORMAL = {"==": "=", ">": "gt", "<": "lt"}
-BINARY = "in, notin, =, ==, !=, gt, lt"
+cdef dict OPERATORS = {
+    "in": IN, "=": IN, "==": IN, "notin": NOT_IN, "!=": NOT_IN, "exists": EXISTS, "!": ABSENT, "gt": GREATER,
+    "lt": LESS,
+}
+cdef dict NORMAL = {"==": "=", ">": "gt", "<": "lt"}
+cdef str BINARY = "in, notin, =, ==, !=, gt, lt"
 
 
 # --- What a label may look like ---------------------------------------------------------------------------------------
@@ -150,9 +153,8 @@ cdef Requirement requirement(str key, str operator, tuple values):
             faults.append(f"values: Invalid value: {shown}: for 'Gt', 'Lt' operators, exactly one value is required")
         for i, value in enumerate(values):
             if not parse_integer(value, &made.number):
-                faults.append(
-                    f"values[{i}]: Invalid value: {quoted(value)}: for 'Gt', 'Lt' operators, the value must be an integer"
-                )
+                fault = "for 'Gt', 'Lt' operators, the value must be an integer"
+                faults.append(f"values[{i}]: Invalid value: {quoted(value)}: {fault}")
     for i, value in enumerate(values):
         problems = value_faults(value)
         if problems:
@@ -164,7 +166,7 @@ cdef Requirement requirement(str key, str operator, tuple values):
 
 
 # A token is a symbol, a word, or the end. "in" and "notin" are words; where they are operators the parser knows.
-tokens_of = re.compile(r"[ \t\r\n]*(==|!=|[=!(),<>]|[^=!(),<> \t\r\n]+|\Z)").match
+cdef object tokens_of = re.compile(r"[ \t\r\n]*(==|!=|[=!(),<>]|[^=!(),<> \t\r\n]+|\Z)").match
 
 
 cdef class _LabelParser:
@@ -293,11 +295,7 @@ cdef class LabelSelector:
                                for key, operator, values in requirements])
 
     cdef bint selects(self, Object obj) except -1:
-        cdef PyObject *labels
-        if not self.terms:
-            return True
-        labels = PyDict_GetItemWithError(obj.metadata(), "labels")
-        return holds_all(self.terms, <dict>labels if labels != NULL and type(<object>labels) is dict else {})
+        return not self.terms or holds_all(self.terms, labels_of(obj))
 
     def matches(self, labels):
         if type(labels) is MapView:
@@ -348,8 +346,8 @@ cdef str requirement_text(str key, str operator, tuple values):
 
 # --- Field selectors --------------------------------------------------------------------------------------------------
 
-split_terms = re.compile(r"((?:[^,\\]|\\.|\\\Z)*)(?:,|\Z)", re.DOTALL).finditer
-split_term = re.compile(r"(.*?)(!=|==|=)(.*)", re.DOTALL).fullmatch
+cdef object split_terms = re.compile(r"((?:[^,\\]|\\.|\\\Z)*)(?:,|\Z)", re.DOTALL).finditer
+cdef object split_term = re.compile(r"(.*?)(!=|==|=)(.*)", re.DOTALL).fullmatch
 
 
 cdef str unescaped(str text):
@@ -413,10 +411,9 @@ cdef class FieldSelector:
 
     cdef bint selects(self, Object obj) except -1:
         cdef Term term
-        cdef dict document = obj.parsed() if self.terms else None
         for item in self.terms:
             term = <Term>item
-            if (text_of_field(term.path.find(document, None)) == term.value) != term.equal:
+            if (text_of_field(term.path.find_in(obj)) == term.value) != term.equal:
                 return False
         return True
 

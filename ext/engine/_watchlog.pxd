@@ -4,6 +4,7 @@ from engine._selectors cimport FieldSelector, LabelSelector
 
 
 @cython.final
+@cython.no_gc  # objects and events only, from which nothing leads back
 cdef class Event:
     cdef readonly str type
     cdef readonly str key
@@ -39,27 +40,35 @@ cdef class WatchLog:
     # Parked cursors by what can wake them. Ordered sets: dict of Cursor to None.
     cdef dict waiting
     cdef dict waiting_namespace  # namespace -> cursors
-    cdef dict waiting_field  # path text -> FieldBucket
+    # What stands at the paths that cursors ask one value of: path text -> FieldBucket.
+    cdef dict buckets
 
     cdef int record(self, str type, Object obj, Object old, long long revision) except -1
     cdef int check_thread(self) except -1
     cdef int make_room(self, Event event) except -1
     cdef int evict(self) except -1
     cdef int grow(self) except -1
-    cdef int forget_parsed(self) except -1
     cdef int wake(self, Event event) except -1
     cdef long long first_after(self, long long revision)
 
 
 @cython.final
 cdef class FieldBucket:
-    """Parked cursors that ask for one value of one path."""
+    """The log by the value of one path, as long as cursors want it: each reads its own value's records only."""
 
     cdef Path path
-    cdef dict by_value  # value -> cursors
+    cdef long long since  # number of the first record that is filed here
+    cdef dict filed  # value -> deque of numbers, ascending; none is empty
+    cdef object trace  # deque of (number, value, value before or None), in the order of numbers
+    cdef dict parked  # value -> cursors
+    cdef Py_ssize_t readers  # cursors alive
+
+    cdef int file(self, long long number, str value, str before) except -1
+    cdef int evict(self, long long number) except -1
 
 
 @cython.final
+@cython.no_gc_clear  # __dealloc__ looks at its bucket; whatever refers back to a cursor can be cleared
 cdef class Cursor:
     cdef WatchLog log
     cdef long long next  # number of the next record to read
@@ -68,10 +77,12 @@ cdef class Cursor:
     cdef str namespace  # None: all
     cdef LabelSelector labels
     cdef FieldSelector fields
-    cdef Path trigger  # the path and the value that alone can wake it, or None
-    cdef str trigger_value
+    cdef FieldBucket bucket  # with `value`: where the records stand that alone can concern it; or None
+    cdef str value
     cdef object future  # while parked
 
     cdef Event seen(self, Event record)
     cdef bint selects(self, Object obj) except -1
     cdef int check(self) except -1
+    cdef int read_filed(self, list found, Py_ssize_t max_events) except -1
+    cdef bint has_filed(self) except -1

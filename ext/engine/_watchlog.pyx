@@ -2,24 +2,19 @@
 
 cimport cython
 from cpython.pythread cimport PyThread_get_thread_ident
-from engine._object cimport Object, Path, restamped
-from engine._selectors cimport (
-    FieldSelector,
-    LabelSelector,
-    Term,
-    field_selector_of,
-    label_selector_of,
-    text_of_field,
-)
+from engine._object cimport Object, restamped
+from engine._selectors cimport Term, field_selector_of, label_selector_of, text_of_field
 
+from bisect import bisect_left
+from collections import deque
+from itertools import islice
 from time import monotonic
 
 cdef enum:
     FIRST_SLOTS = 128
     RECORD_BYTES = 200  # what a record costs beside its JSON
-    FRESH_RECORDS = 1024  # so many newest records keep the parsed form of the state they replaced
 
-TYPES = ("ADDED", "MODIFIED", "DELETED")
+cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
 
 
 class Expired(Exception):
@@ -37,6 +32,7 @@ cdef Event new_event(str type, Object obj, Object old, long long revision):
 
 
 @cython.final
+@cython.no_gc
 cdef class Event:
     def __init__(self):
         raise TypeError("events come from a WatchLog")
@@ -53,7 +49,26 @@ cdef class Event:
 
 @cython.final
 cdef class FieldBucket:
-    pass
+    cdef int file(self, long long number, str value, str before) except -1:
+        self.trace.append((number, value, before))
+        for text in (value,) if before is None else (value, before):
+            numbers = self.filed.get(text)
+            if numbers is None:
+                numbers = self.filed[text] = deque()
+            numbers.append(number)
+        return 0
+
+    cdef int evict(self, long long number) except -1:
+        cdef tuple oldest
+        if number < self.since or not self.trace:
+            return 0
+        oldest = self.trace.popleft()
+        for text in (oldest[1],) if oldest[2] is None else (oldest[1], oldest[2]):
+            numbers = self.filed[text]
+            numbers.popleft()
+            if not numbers:
+                del self.filed[text]
+        return 0
 
 
 @cython.final
@@ -71,7 +86,7 @@ cdef class WatchLog:
         self.resource_version = self.floor = resource_version
         self.waiting = {}
         self.waiting_namespace = {}
-        self.waiting_field = {}
+        self.buckets = {}
 
     cdef int check_thread(self) except -1:
         cdef unsigned long here = <unsigned long>PyThread_get_thread_ident()
@@ -100,9 +115,8 @@ cdef class WatchLog:
         self.slots[self.head & self.mask] = event
         self.head += 1
         self.resource_version = revision
-        if self.waiting or self.waiting_namespace or self.waiting_field:
+        if self.buckets or self.waiting or self.waiting_namespace:
             self.wake(event)
-        self.forget_parsed()
         return 0
 
     cdef int make_room(self, Event event) except -1:
@@ -124,6 +138,8 @@ cdef class WatchLog:
         self.floor = oldest.revision
         self.held_bytes -= RECORD_BYTES + len(oldest.object.raw)
         self.slots[self.tail & self.mask] = None
+        for bucket in self.buckets.values():
+            (<FieldBucket>bucket).evict(self.tail)
         self.tail += 1
         return 0
 
@@ -135,18 +151,6 @@ cdef class WatchLog:
             slots[number & wider] = self.slots[number & self.mask]
         self.slots = slots
         self.mask = wider
-        return 0
-
-    cdef int forget_parsed(self) except -1:
-        """A replaced state that few will look at any more is kept as bytes only."""
-        cdef long long number = self.head - FRESH_RECORDS
-        cdef Event event
-        if number >= self.tail:
-            event = <Event>self.slots[number & self.mask]
-            if event.old is not None:
-                event.old.release()
-            if event.type == "DELETED":
-                event.object.release()
         return 0
 
     def advance(self, long long resource_version):
@@ -168,8 +172,8 @@ cdef class WatchLog:
         parked += self.waiting
         for cursors in self.waiting_namespace.values():
             parked += cursors
-        for bucket in self.waiting_field.values():
-            for cursors in (<FieldBucket>bucket).by_value.values():
+        for bucket in self.buckets.values():
+            for cursors in (<FieldBucket>bucket).parked.values():
                 parked += cursors
         for cursor in parked:
             cursor.next = self.head
@@ -189,16 +193,19 @@ cdef class WatchLog:
             cursors = self.waiting_namespace.get(obj.namespace)
             if cursors is not None:
                 wake_all(cursors, event)
-        for item in list(self.waiting_field.values()):
+        for name, item in list(self.buckets.items()):
             bucket = <FieldBucket>item
-            value = text_of_field(bucket.path.find(obj.parsed(), None))
-            cursors = bucket.by_value.get(value)
-            if cursors is not None:
-                wake_all(cursors, event)
-            if old is not None:
-                before = text_of_field(bucket.path.find(old.parsed(), None))
-                if before != value:
-                    cursors = bucket.by_value.get(before)
+            if not bucket.readers:
+                del self.buckets[name]
+                continue
+            value = text_of_field(bucket.path.find_in(obj))
+            before = None if old is None else text_of_field(bucket.path.find_in(old))
+            if before == value:
+                before = None
+            bucket.file(self.head - 1, value, before)
+            if bucket.parked:
+                for text in (value, before):
+                    cursors = bucket.parked.get(text)
                     if cursors is not None:
                         wake_all(cursors, event)
         return 0
@@ -211,7 +218,6 @@ cdef class WatchLog:
         cursor.namespace = namespace or None
         cursor.labels = label_selector_of(label_selector)
         cursor.fields = field_selector_of(field_selector)
-        choose_trigger(cursor)
         cursor.after = self.resource_version if resource_version is None else resource_version
         if cursor.after < self.floor:
             raise Expired(f"too old resource version: {cursor.after} ({self.floor})")
@@ -219,6 +225,7 @@ cdef class WatchLog:
         cursor.passed = cursor.after
         if cursor.after <= self.resource_version:
             cursor.after = -1  # the position says it all: a replace may still bring records of this very revision
+        choose_bucket(cursor)
         return cursor
 
     cdef long long first_after(self, long long revision):
@@ -246,29 +253,37 @@ cdef class WatchLog:
 # --- Cursors ----------------------------------------------------------------------------------------------------------
 
 
-cdef int choose_trigger(Cursor cursor) except -1:
+cdef int choose_bucket(Cursor cursor) except -1:
+    """A cursor that asks for one value of a path is served by that value's records."""
+    cdef WatchLog log = cursor.log
+    cdef FieldBucket bucket
     cdef Term term
-    if cursor.fields is not None:
-        for item in cursor.fields.terms:
-            term = <Term>item
-            if term.equal:
-                cursor.trigger = term.path
-                cursor.trigger_value = term.value
-                break
+    if cursor.fields is None:
+        return 0
+    for item in cursor.fields.terms:
+        term = <Term>item
+        if not term.equal:
+            continue
+        bucket = <FieldBucket>log.buckets.get(term.path.text)
+        if bucket is None:
+            bucket = FieldBucket.__new__(FieldBucket)
+            bucket.path = term.path
+            bucket.since = log.head
+            bucket.filed = {}
+            bucket.trace = deque()
+            bucket.parked = {}
+            log.buckets[term.path.text] = bucket
+        bucket.readers += 1
+        cursor.bucket = bucket
+        cursor.value = term.value
+        break
     return 0
 
 
 cdef int park(Cursor cursor) except -1:
     cdef WatchLog log = cursor.log
-    cdef FieldBucket bucket
-    if cursor.trigger is not None:
-        bucket = <FieldBucket>log.waiting_field.get(cursor.trigger.text)
-        if bucket is None:
-            bucket = FieldBucket.__new__(FieldBucket)
-            bucket.path = cursor.trigger
-            bucket.by_value = {}
-            log.waiting_field[cursor.trigger.text] = bucket
-        bucket.by_value.setdefault(cursor.trigger_value, {})[cursor] = None
+    if cursor.bucket is not None:
+        cursor.bucket.parked.setdefault(cursor.value, {})[cursor] = None
     elif cursor.namespace is not None:
         log.waiting_namespace.setdefault(cursor.namespace, {})[cursor] = None
     else:
@@ -278,12 +293,8 @@ cdef int park(Cursor cursor) except -1:
 
 cdef int unpark(Cursor cursor) except -1:
     cdef WatchLog log = cursor.log
-    cdef FieldBucket bucket
-    if cursor.trigger is not None:
-        bucket = <FieldBucket>log.waiting_field[cursor.trigger.text]
-        drop(bucket.by_value, cursor.trigger_value, cursor)
-        if not bucket.by_value:
-            del log.waiting_field[cursor.trigger.text]
+    if cursor.bucket is not None:
+        drop(cursor.bucket.parked, cursor.value, cursor)
     elif cursor.namespace is not None:
         drop(log.waiting_namespace, cursor.namespace, cursor)
     else:
@@ -319,13 +330,15 @@ cdef int wake_all(dict cursors, Event event) except -1:
     return 0
 
 
-running_loop = None  # asyncio.get_running_loop, once asyncio is needed
+cdef object running_loop = None  # asyncio.get_running_loop, once asyncio is needed
 
 
 cdef object new_future():
     global running_loop
     if running_loop is None:
-        from asyncio import get_running_loop as running_loop
+        import asyncio
+
+        running_loop = asyncio.get_running_loop
     return running_loop().create_future()
 
 
@@ -333,6 +346,10 @@ cdef object new_future():
 cdef class Cursor:
     def __init__(self):
         raise TypeError("use WatchLog.cursor")
+
+    def __dealloc__(self):
+        if self.bucket is not None:
+            self.bucket.readers -= 1
 
     cdef Event seen(self, Event record):
         """The record as this cursor's selector sees it; None when it does not."""
@@ -379,6 +396,9 @@ cdef class Cursor:
             return found
         self.check()
         while self.next < log.head and len(found) < max_events:
+            if self.bucket is not None and self.next >= self.bucket.since:
+                self.read_filed(found, max_events)
+                break
             record = <Event>log.slots[self.next & log.mask]
             event = self.seen(record)
             if event is not None:
@@ -387,11 +407,41 @@ cdef class Cursor:
             self.passed = record.revision
         return found
 
+    cdef int read_filed(self, list found, Py_ssize_t max_events) except -1:
+        cdef WatchLog log = self.log
+        cdef Event record, event
+        cdef long long number
+        numbers = self.bucket.filed.get(self.value)
+        if numbers is not None and numbers[len(numbers) - 1] >= self.next:
+            for number in islice(numbers, bisect_left(numbers, self.next), None):
+                record = <Event>log.slots[number & log.mask]
+                event = self.seen(record)
+                if event is None:
+                    continue
+                found.append(event)
+                if len(found) >= max_events:
+                    self.next = number + 1
+                    self.passed = record.revision
+                    return 0
+        self.next = log.head
+        self.passed = (<Event>log.slots[(log.head - 1) & log.mask]).revision
+        return 0
+
+    cdef bint has_filed(self) except -1:
+        if self.next < self.bucket.since:
+            return True
+        numbers = self.bucket.filed.get(self.value)
+        return numbers is not None and numbers[len(numbers) - 1] >= self.next
+
     async def wait(self):
         if self.future is not None:
             raise RuntimeError("another task waits on this cursor")
-        if self.next != self.log.head or self.log.closed:
+        if self.log.closed:
             return
+        if self.next != self.log.head:
+            if self.next < self.log.tail or self.bucket is None or self.has_filed():
+                return
+            self.next = self.log.head  # all that came is for others
         future = self.future = new_future()
         park(self)
         try:

@@ -16,6 +16,7 @@ cdef class WorkQueue:
     cdef dict ready  # key -> priority
     cdef dict levels  # priority -> Level; may hold keys that moved to a higher priority or left
     cdef list priorities  # of levels, ascending
+    cdef Py_ssize_t queued  # entries of all lines, those that do not count any more included
     cdef set working
     cdef dict again  # key -> priority
     # Delays: a heap whose entries count only while `delayed` agrees with them.
@@ -34,6 +35,7 @@ cdef class WorkQueue:
 
     cdef int push(self, str key, long priority) except -1
     cdef int enqueue(self, str key, long priority) except -1
+    cdef int compact(self) except -1
     cdef int delay(self, str key, double seconds, long priority) except -1
     cdef int ripen(self) except -1
     cdef list pop(self, Py_ssize_t max_keys)

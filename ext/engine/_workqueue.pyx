@@ -8,8 +8,9 @@ from time import monotonic
 
 cdef enum:
     MAX_DOUBLINGS = 60
+    SLACK = 64  # entries that do not count are swept out when there are more of them than of those that do
 
-SHORTEST_TIMER = 0.001  # seconds; a timer that fires early by a rounding error must not spin
+cdef double SHORTEST_TIMER = 0.001  # seconds; a timer that fires early by a rounding error must not spin
 
 
 cdef inline str namespace_of(str key):
@@ -67,6 +68,8 @@ cdef class WorkQueue:
             return 0
         self.ready[key] = priority
         self.enqueue(key, priority)
+        if self.queued > 2 * len(self.ready) + SLACK:
+            self.compact()
         return 0
 
     cdef int enqueue(self, str key, long priority) except -1:
@@ -82,6 +85,22 @@ cdef class WorkQueue:
             line = level.lines[namespace] = deque()
             level.turns.append(namespace)
         line.append(key)
+        self.queued += 1
+        return 0
+
+    cdef int compact(self) except -1:
+        """Drops the entries of keys that moved to a higher priority, when they are the most."""
+        cdef dict levels = self.levels
+        cdef set placed = set()
+        self.levels = {}
+        self.priorities = []
+        self.queued = 0
+        for priority, level in levels.items():
+            for namespace in (<Level>level).turns:
+                for key in (<Level>level).lines[namespace]:
+                    if self.ready.get(key) == priority and key not in placed:
+                        placed.add(key)
+                        self.enqueue(<str>key, priority)
         return 0
 
     def add_after(self, str key not None, double seconds, long priority=0):
@@ -104,7 +123,7 @@ cdef class WorkQueue:
         self.number += 1
         self.delayed[key] = (deadline, self.number, priority)
         heappush(self.heap, (deadline, self.number, key))
-        if len(self.heap) > 64 and len(self.heap) > 2 * len(self.delayed):
+        if len(self.heap) > 2 * len(self.delayed) + SLACK:
             self.heap = [(entry[0], entry[1], name) for name, entry in self.delayed.items()]
             heapify(self.heap)
         self.set_timer()
@@ -158,6 +177,7 @@ cdef class WorkQueue:
                 namespace = level.turns.popleft()
                 line = level.lines[namespace]
                 key = line.popleft()
+                self.queued -= 1
                 if line:
                     level.turns.append(namespace)
                 else:
@@ -275,11 +295,13 @@ cdef str check_key(object key):
     return <str>key
 
 
-running_loop = None  # asyncio.get_running_loop, once asyncio is needed
+cdef object running_loop = None  # asyncio.get_running_loop, once asyncio is needed
 
 
 cdef object new_future():
     global running_loop
     if running_loop is None:
-        from asyncio import get_running_loop as running_loop
+        import asyncio
+
+        running_loop = asyncio.get_running_loop
     return running_loop().create_future()

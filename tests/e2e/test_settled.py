@@ -19,7 +19,7 @@ def requests(plane: Cluster) -> dict[tuple[str, str], int]:
     """(verb, resource) → requests so far, those of people left out."""
     counts: dict[tuple[str, str], int] = {}
     for line in plane.kubectl("get", "--raw", "/metrics").stdout.splitlines():
-        if line.startswith("apiserver_request_total{") and 'client="component"' in line:
+        if line.startswith("engine_api_requests_total{") and 'client="component"' in line:
             labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
             key = (labels["verb"], labels["resource"])
             counts[key] = counts.get(key, 0) + int(float(line.rsplit(" ", 1)[1]))

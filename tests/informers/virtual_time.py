@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -43,6 +44,13 @@ class _Selector(selectors.DefaultSelector):
 
 
 def run(main: Coroutine[Any, Any, T], *, jump: bool = True) -> T:
-    """Runs a test in virtual time. A test that waits for what never comes fails at once, or after 60 s of real time."""
+    """Runs a test in virtual time. One that waits for what never comes fails after a virtual day or 30 real seconds."""
     with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(jump=jump)) as runner:
-        return runner.run(asyncio.wait_for(main, 24 * 3600 if jump else 60))
+        loop = runner.get_loop()
+        task = loop.create_task(main)
+        deadline = threading.Timer(30, lambda: loop.call_soon_threadsafe(task.cancel, "the test took too long"))
+        deadline.start()
+        try:
+            return loop.run_until_complete(asyncio.wait_for(task, 24 * 3600))
+        finally:
+            deadline.cancel()

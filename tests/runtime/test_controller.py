@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -135,7 +136,7 @@ def test_an_exception_in_the_answer_is_retried_with_backoff_until_it_succeeds() 
             await until(lambda: len(reconcile.times_of("default/a")) == 11)
             assert len(reconcile.times_of("default/b")) == 1
             times = reconcile.times_of("default/a")
-            gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+            gaps = [b - a for a, b in pairwise(times)]
             assert gaps == pytest.approx([0.005 * 2**number for number in range(10)], abs=0.011)
             await until(lambda: controller.queue.failures("default/a") == 0)
 

@@ -1,4 +1,4 @@
-"""kube-scheduler 1.36's decision for one pod, in plain Python from the formulas: what the engine's answer must be among.
+"""kube-scheduler 1.36's decision for one pod, in plain Python from the formulas: what ours must be among.
 
 Written to be read, not to be fast: every node is looked at, nothing is kept.
 """

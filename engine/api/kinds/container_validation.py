@@ -89,7 +89,9 @@ def check_init_containers(
             _check_hooks(container, where, scope, causes)
             continue
         why = "may not be set for init containers without restartPolicy=Always"
-        causes += [forbidden(f"{where}.{member}", why) for member in _ONLY_OF_SIDECARS if container.get(member) is not None]
+        causes += [
+            forbidden(f"{where}.{member}", why) for member in _ONLY_OF_SIDECARS if container.get(member) is not None
+        ]
 
 
 def _check_container(container: Values, path: str, scope: Scope, causes: list[Cause]) -> None:

@@ -74,9 +74,7 @@ def default(document: Document) -> None:
     if spec.get("progressDeadlineSeconds") is None:
         spec["progressDeadlineSeconds"] = 600
     default_template(spec.setdefault("template", {}))
-    for condition in document.setdefault("status", {}).get("conditions") or ():
-        condition.setdefault("lastUpdateTime", None)
-        condition.setdefault("lastTransitionTime", None)
+    document.setdefault("status", {})
 
 
 def prepare_create(document: Document) -> None:

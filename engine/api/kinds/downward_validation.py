@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from engine.api.errors import Cause
@@ -38,10 +39,11 @@ _RESOURCES = (
 _HUGE_PAGES = ("limits.hugepages-", "requests.hugepages-")
 _SIZES = ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei")
 # The end of a resource's name → the divisors that it takes, and what a message calls it.
-_DIVISORS = {
+_DIVISORS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
     ".cpu": (("1m", "1"), "1m and 1", "cpu"),
     ".memory": (_SIZES, ", ".join(_SIZES), "memory"),
     ".ephemeral-storage": (_SIZES, ", ".join(_SIZES), "local ephemeral storage"),
+    "hugepages": (_SIZES, ", ".join(_SIZES), "hugepages"),
 }
 
 
@@ -90,11 +92,12 @@ def check_resource(reference: Values, path: str, causes: list[Cause], *, of_volu
 
 def _check_divisor(resource: str, divisor: str, path: str, causes: list[Cause]) -> None:
     if resource.startswith(_HUGE_PAGES):
-        allowed, shown, called = _SIZES, ", ".join(_SIZES), "hugepages"
+        resource_kind = "hugepages"
     elif resource in _RESOURCES:
-        allowed, shown, called = _DIVISORS[resource[resource.index(".") :]]
+        resource_kind = resource[resource.index(".") :]
     else:
         return
+    allowed, shown, called = _DIVISORS[resource_kind]
     if divisor not in allowed:
         why = f"only divisor's values {shown} are supported with the {called} resource"
         causes.append(invalid(f"{path}.divisor", resource, why))

@@ -21,8 +21,16 @@ def check_env(variables: list[Values], path: str, causes: list[Cause]) -> None:
         elif messages := env_name(name):
             causes += each_invalid(f"{path}[{index}].name", name, messages)
         source = variable.get("valueFrom")
-        if source is not None:
+        if source is not None and not _is_plain_field(source, variable):
             _check_source(source, variable.get("value"), f"{path}[{index}].valueFrom", causes)
+
+
+def _is_plain_field(source: Values, variable: Values) -> bool:
+    """Whether it is, as most are, one of the pod's own fields and nothing else, which is without fault."""
+    field = source.get("fieldRef") if len(source) == 1 else None
+    if field is None or variable.get("value"):
+        return False
+    return field.get("apiVersion") == "v1" and field.get("fieldPath") in ENV_PATHS
 
 
 def _check_source(source: Values, value: str | None, path: str, causes: list[Cause]) -> None:
@@ -40,7 +48,9 @@ def _check_source(source: Values, value: str | None, path: str, causes: list[Cau
             _check_key(key, f"{path}.{member}", causes)
     if (file := get("fileKeyRef")) is not None:
         count += 1
-        causes += [required(f"{path}.fileKeyRef.{each}") for each in ("key", "volumeName", "path") if not file.get(each)]
+        causes += [
+            required(f"{path}.fileKeyRef.{each}") for each in ("key", "volumeName", "path") if not file.get(each)
+        ]
     if not count:
         listed = ", ".join(f"`{name}`" for name in _SOURCES[:-1])
         causes.append(invalid(path, "", f"must specify one of: {listed} or `fileKeyRef`"))

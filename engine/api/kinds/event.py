@@ -21,8 +21,6 @@ def kind() -> Kind:
         singular="event",
         schema=Schema.of("io.k8s.api.core.v1.Event"),
         short_names=("ev",),
-        create_on_update=True,
-        default=default,
         validate=validate,
         validate_update=validate_update,
         columns=(
@@ -52,18 +50,9 @@ def kind() -> Kind:
     )
 
 
-def default(document: Document) -> None:
-    for member in ("involvedObject", "source"):
-        document.setdefault(member, {})
-    for member in ("firstTimestamp", "lastTimestamp", "eventTime"):
-        document.setdefault(member, None)
-    for member in ("reportingComponent", "reportingInstance"):
-        document.setdefault(member, "")
-
-
 def validate(document: Document) -> list[Cause]:
     namespace = document["metadata"].get("namespace", "")
-    about = document["involvedObject"].get("namespace", "")
+    about = document.get("involvedObject", {}).get("namespace", "")
     if document.get("eventTime"):
         causes = _recorded_causes(document)
         astray = not about and namespace not in ("default", "kube-system")
@@ -78,7 +67,7 @@ def validate(document: Document) -> list[Cause]:
 def _recorded_causes(document: Document) -> list[Cause]:
     """What an event with an `eventTime`, that is of the newer recorders, must have."""
     causes: list[Cause] = []
-    reporter = document["reportingComponent"]
+    reporter = document.get("reportingComponent", "")
     if not reporter:
         causes.append(required("reportingComponent"))
     causes += each_invalid("reportingComponent", reporter, qualified_name(reporter))

@@ -26,9 +26,14 @@ _NUMBERS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successTh
 def check_probe(probe: Values, path: str, causes: list[Cause], *, one_success: bool = False) -> None:
     get = probe.get
     _check_handler(probe, path, None, causes)
-    for member in _NUMBERS:
-        if (number := get(member, 0)) < 0:
-            causes.append(invalid(f"{path}.{member}", number, NOT_NEGATIVE))
+    if (
+        get("initialDelaySeconds", 0) < 0
+        or get("timeoutSeconds", 0) < 0
+        or get("periodSeconds", 0) < 0
+        or get("successThreshold", 0) < 0
+        or get("failureThreshold", 0) < 0
+    ):
+        causes += [invalid(f"{path}.{each}", get(each), NOT_NEGATIVE) for each in _NUMBERS if get(each, 0) < 0]
     grace = get("terminationGracePeriodSeconds")
     if grace is not None and grace <= 0:
         causes.append(invalid(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than 0"))
@@ -44,7 +49,9 @@ def check_lifecycle(lifecycle: Values, path: str, grace_seconds: int, causes: li
 
 def _check_handler(handler: Values, path: str, grace_seconds: int | None, causes: list[Cause]) -> None:
     """Exactly one way to act, and that one in order."""
-    found = [name for name in _HANDLERS if handler.get(name) is not None]
+    found = [name for name in handler if name in _HANDLERS]
+    if len(found) > 1:
+        found.sort(key=_HANDLERS.index)
     if not found:
         causes.append(required(path, "must specify a handler type"))
         return

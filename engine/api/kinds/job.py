@@ -5,22 +5,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from engine.api.errors import Cause
 from engine.api.kind import Column, Document, Kind, keep_status
-from engine.api.kinds import label_selector
+from engine.api.kinds import job_validation, label_selector
 from engine.api.kinds.age import human, seconds, since
 from engine.api.kinds.columns import AGE, CONTAINERS, IMAGES, NAME, SELECTOR, container_cells
+from engine.api.kinds.job_validation import CONTROLLER_UID, JOB_NAME, LEGACY_CONTROLLER_UID, LEGACY_JOB_NAME
 from engine.api.kinds.podspec_defaults import default_template
 from engine.api.resource import JOBS
 from engine.api.schema import Schema
 from engine.api.validation import INT32_MAX
 
 Values = dict[str, Any]
-
-CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
-JOB_NAME = "batch.kubernetes.io/job-name"
-LEGACY_CONTROLLER_UID = "controller-uid"
-LEGACY_JOB_NAME = "job-name"
 
 # What the Status column says, by the first condition of these that is true.
 _STATES = (
@@ -45,6 +40,9 @@ def kind() -> Kind:
         prepare_create=prepare_create,
         prepare_update=keep_status,
         prepare_status_update=prepare_status_update,
+        validate=job_validation.validate,
+        validate_update=job_validation.validate_update,
+        validate_status_update=job_validation.validate_status_update,
         columns=(
             NAME,
             Column("Status", "string", description="What the job is doing, or how it ended."),
@@ -86,9 +84,7 @@ def default(document: Document) -> None:
     found = template["metadata"].get("labels")
     if found and not document["metadata"].get("labels"):
         document["metadata"]["labels"] = found
-    for condition in document.setdefault("status", {}).get("conditions") or ():
-        condition.setdefault("lastProbeTime", None)
-        condition.setdefault("lastTransitionTime", None)
+    document.setdefault("status", {})
 
 
 def prepare_create(document: Document) -> None:
@@ -98,7 +94,7 @@ def prepare_create(document: Document) -> None:
 
 
 def _generate_selector(document: Document) -> None:
-    """Labels that only this job's pods carry, and a selector of them. What the user wrote stays, for validation to judge."""
+    """Labels that only this job's pods carry, and a selector of them. What the user wrote stays, to be judged later."""
     metadata, spec = document["metadata"], document["spec"]
     labels = spec["template"]["metadata"].setdefault("labels", {})
     for key in (LEGACY_JOB_NAME, JOB_NAME):
@@ -114,10 +110,6 @@ def _generate_selector(document: Document) -> None:
 
 def prepare_status_update(new: Document, old: Document) -> None:
     new["spec"] = old["spec"]
-
-
-def validate(document: Document) -> list[Cause]:
-    return []
 
 
 def row(document: Document) -> list[Any]:

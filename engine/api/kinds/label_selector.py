@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.api.errors import Cause
+from engine.api.selectors import label_selector
 from engine.api.validation import each_invalid, forbidden, invalid, label_value, labels, qualified_name, required
 
 Values = dict[str, Any]
@@ -48,39 +49,12 @@ def is_empty(selector: Values) -> bool:
 
 def matches(selector: Values | None, found: Mapping[str, str]) -> bool:
     """Whether a selector without faults selects these labels; no selector selects nothing, an empty one everything."""
-    if selector is None:
-        return False
-    for key, value in (selector.get("matchLabels") or {}).items():
-        if found.get(key) != value:
-            return False
-    for expression in selector.get("matchExpressions") or ():
-        key, values = expression.get("key", ""), expression.get("values") or ()
-        holds = {
-            "In": key in found and found[key] in values,
-            "NotIn": key not in found or found[key] not in values,
-            "Exists": key in found,
-            "DoesNotExist": key not in found,
-        }
-        if not holds.get(expression.get("operator", ""), False):
-            return False
-    return True
+    return selector is not None and label_selector(selector).matches(found)
 
 
 def text(selector: Values | None) -> str:
-    """The selector in the grammar of the `labelSelector` parameter, in key order."""
-    if not selector:
-        return ""
-    parts = [(key, f"{key}={value}") for key, value in (selector.get("matchLabels") or {}).items()]
-    for expression in selector.get("matchExpressions") or ():
-        key, values = expression.get("key", ""), ",".join(sorted(expression.get("values") or ()))
-        shown = {
-            "In": f"{key} in ({values})",
-            "NotIn": f"{key} notin ({values})",
-            "Exists": key,
-            "DoesNotExist": f"!{key}",
-        }
-        parts.append((key, shown.get(expression.get("operator", ""), key)))
-    return ",".join(part for _, part in sorted(parts, key=lambda part: part[0]))
+    """A selector without faults in the grammar of the `labelSelector` parameter, in key order; nothing for none."""
+    return str(label_selector(selector)) if selector else ""
 
 
 def ordered(selector: Values) -> Values:

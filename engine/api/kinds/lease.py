@@ -18,8 +18,6 @@ def kind() -> Kind:
         resource=LEASES,
         singular="lease",
         schema=Schema.of("io.k8s.api.coordination.v1.Lease"),
-        create_on_update=True,
-        unconditional_update=False,
         default=default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,

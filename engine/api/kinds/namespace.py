@@ -46,8 +46,6 @@ def default(document: Document) -> None:
     status = document.setdefault("status", {})
     if not status.get("phase"):
         status["phase"] = "Active"
-    for condition in status.get("conditions", ()):
-        condition.setdefault("lastTransitionTime", None)
 
 
 def prepare_create(document: Document) -> None:

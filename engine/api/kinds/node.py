@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from engine.api.errors import Cause
@@ -9,22 +10,24 @@ from engine.api.kind import Column, Document, Kind, keep_status
 from engine.api.kinds.age import since
 from engine.api.kinds.columns import AGE, NAME
 from engine.api.kinds.pod_defaults import NOT_READY
+from engine.api.kinds.resources_validation import check_amount
+from engine.api.kinds.scheduling_validation import TAINT_EFFECTS
 from engine.api.resource import NODES
 from engine.api.schema import Schema
+from engine.api.validation import (
+    duplicate,
+    each_invalid,
+    forbidden,
+    invalid,
+    label_value,
+    not_supported,
+    qualified_name,
+    required,
+)
+
+Values = dict[str, Any]
 
 ROLE_PREFIX = "node-role.kubernetes.io/"
-_INFO = (
-    "machineID",
-    "systemUUID",
-    "bootID",
-    "kernelVersion",
-    "osImage",
-    "containerRuntimeVersion",
-    "kubeletVersion",
-    "kubeProxyVersion",
-    "operatingSystem",
-    "architecture",
-)
 
 
 def kind() -> Kind:
@@ -38,6 +41,9 @@ def kind() -> Kind:
         prepare_create=prepare_create,
         prepare_update=keep_status,
         prepare_status_update=prepare_status_update,
+        validate=validate,
+        validate_update=validate_update,
+        validate_status_update=validate_update,
         columns=(
             NAME,
             Column("Status", "string", description="Whether the node is ready and takes pods."),
@@ -60,13 +66,6 @@ def default(document: Document) -> None:
     status = document.setdefault("status", {})
     if "allocatable" not in status and (capacity := status.get("capacity")) is not None:
         status["allocatable"] = dict(capacity)
-    status.setdefault("daemonEndpoints", {}).setdefault("kubeletEndpoint", {"Port": 0})
-    info = status.setdefault("nodeInfo", {})
-    for member in _INFO:
-        info.setdefault(member, "")
-    for condition in status.get("conditions") or ():
-        condition.setdefault("lastHeartbeatTime", None)
-        condition.setdefault("lastTransitionTime", None)
 
 
 def prepare_create(document: Document) -> None:
@@ -81,7 +80,68 @@ def prepare_status_update(new: Document, old: Document) -> None:
 
 
 def validate(document: Document) -> list[Cause]:
-    return []
+    return _taint_faults(document["spec"]) + _resource_faults(document) + _pod_cidr_faults(document["spec"])
+
+
+def _taint_faults(spec: Values) -> list[Cause]:
+    """Kubernetes looks for taints in the metadata when it names their field."""
+    causes: list[Cause] = []
+    seen: set[tuple[str, str]] = set()
+    for index, taint in enumerate(spec.get("taints") or ()):
+        where, key, value, effect = (
+            f"metadata.taints[{index}]",
+            taint.get("key", ""),
+            taint.get("value", ""),
+            taint.get("effect", ""),
+        )
+        causes += each_invalid(f"{where}.key", key, qualified_name(key))
+        if messages := label_value(value):
+            causes.append(invalid(f"{where}.value", value, ";".join(messages)))
+        if not effect:
+            causes.append(required(f"{where}.effect"))
+        elif effect not in TAINT_EFFECTS:
+            causes.append(not_supported(f"{where}.effect", effect, TAINT_EFFECTS))
+        if (key, effect) in seen:
+            twice = duplicate(where, taint)
+            why = "taints must be unique by key and effect pair"
+            causes.append(Cause(twice.reason, twice.field, f"{twice.message}: {why}"))
+        seen.add((key, effect))
+    return causes
+
+
+def _resource_faults(document: Document) -> list[Cause]:
+    causes: list[Cause] = []
+    status = document.get("status") or {}
+    for member in ("capacity", "allocatable"):
+        for name, amount in (status.get(member) or {}).items():
+            check_amount(name, amount, f"status.{member}.{name}", causes)
+    return causes
+
+
+def _pod_cidr_faults(spec: Values) -> list[Cause]:
+    causes: list[Cause] = []
+    for index, cidr in enumerate(spec.get("podCIDRs") or ()):
+        try:
+            ipaddress.ip_network(cidr, strict=False)
+        except ValueError:
+            why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+            causes.append(invalid(f"spec.podCIDRs[{index}]", cidr, why))
+    return causes
+
+
+def validate_update(new: Document, old: Document) -> list[Cause]:
+    """Addresses and the provider's name are given once."""
+    spec, before = new["spec"], old["spec"]
+    causes = _resource_faults(new)
+    addresses = (new.get("status") or {}).get("addresses") or []
+    for index, address in enumerate(addresses):
+        if address in addresses[:index]:
+            causes.append(duplicate(f"status.addresses[{index}]", address))
+    for member, name in (("podCIDRs", "podCIDR"), ("providerID", "providerID")):
+        if before.get(member) and spec.get(member) != before[member]:
+            why = f'node updates may not change {name} except from "" to valid'
+            causes.append(forbidden(f"spec.{member}", why))
+    return causes + _taint_faults(spec)
 
 
 def row(document: Document) -> list[Any]:

@@ -66,4 +66,3 @@ def prepare_status_update(new: Document, old: Document) -> None:
         status["qosClass"] = was["qosClass"]
     if not status.get("observedGeneration") and "observedGeneration" in was:
         status["observedGeneration"] = was["observedGeneration"]
-

@@ -33,6 +33,7 @@ _UPDATABLE = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 _DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_NO_SPACE = "must not have leading or trailing whitespace"
 _SYSTEM_CONDITIONS = frozenset(("PodScheduled", "Ready", "Initialized"))
 
 
@@ -48,13 +49,11 @@ def validate(document: Document) -> list[Cause]:
 
 def _always(document: Document) -> list[Cause]:
     """What holds for every pod, however it came about."""
-    causes: list[Cause] = []
-    spec, annotations = document["spec"], document["metadata"].get("annotations")
-    if annotations and _DELETION_COST in annotations:
-        _check_deletion_cost(annotations[_DELETION_COST], causes)
+    causes = _annotation_faults(document)
+    spec = document["spec"]
     check_spec(spec, "spec", causes, of_pod=True)
     if not spec.get("serviceAccountName"):
-        _check_no_tokens(spec.get("volumes") or (), causes)
+        _check_no_tokens(spec.get("volumes") or [], causes)
     for member in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(member) or ()):
             image = container.get("image") or ""
@@ -63,15 +62,15 @@ def _always(document: Document) -> list[Cause]:
     return causes
 
 
-_NO_SPACE = "must not have leading or trailing whitespace"
-
-
-def _check_deletion_cost(cost: str, causes: list[Cause]) -> None:
+def _annotation_faults(document: Document) -> list[Cause]:
+    cost = (document["metadata"].get("annotations") or {}).get(_DELETION_COST)
+    if cost is None:
+        return []
     digits = cost.removeprefix("-")
     leading_zero = len(digits) > 1 and digits.startswith("0")
     if digits.isascii() and digits.isdigit() and not leading_zero and -INT32_MAX - 1 <= int(cost) <= INT32_MAX:
-        return
-    causes.append(invalid(f"metadata.annotations[{_DELETION_COST}]", cost, "must be a 32bit integer"))
+        return []
+    return [invalid(f"metadata.annotations[{_DELETION_COST}]", cost, "must be a 32bit integer")]
 
 
 def _check_no_tokens(volumes: list[Values], causes: list[Cause]) -> None:
@@ -83,10 +82,10 @@ def _check_no_tokens(volumes: list[Values], causes: list[Cause]) -> None:
 
 
 def validate_update(new: Document, old: Document) -> list[Cause]:
-    causes = _always(new)
     spec, before = new["spec"], old["spec"]
-    if spec == before:
-        return causes
+    if spec == before:  # judged when it was stored
+        return _annotation_faults(new)
+    causes = _always(new)
     for member in ("containers", "initContainers"):
         containers = spec.get(member) or []
         if len(containers) != len(before.get(member) or []):

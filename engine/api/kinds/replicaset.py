@@ -60,10 +60,7 @@ def default(document: Document) -> None:
     if spec.get("replicas") is None:
         spec["replicas"] = 1
     default_template(spec.setdefault("template", {}))
-    status = document.setdefault("status", {})
-    status.setdefault("replicas", 0)
-    for condition in status.get("conditions") or ():
-        condition.setdefault("lastTransitionTime", None)
+    document.setdefault("status", {}).setdefault("replicas", 0)
 
 
 def prepare_create(document: Document) -> None:

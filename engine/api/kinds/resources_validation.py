@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from engine.api.errors import Cause
-from engine.api.quantity import canonical, parse
+from engine.api.quantity import canonical, compare, parse
 from engine.api.validation import NOT_NEGATIVE, forbidden, invalid, qualified_name, required
 
 Values = dict[str, Any]
@@ -34,6 +35,9 @@ _NATIVE_DOMAIN = "kubernetes.io/"
 _REQUESTS = "requests."
 
 
+compared = lru_cache(8192)(compare)  # pods of one template ask for the same amounts
+
+
 def check_resources(resources: Values, path: str, causes: list[Cause]) -> None:
     """What a container's `resources` may say."""
     limits, requests = resources.get("limits"), resources.get("requests")
@@ -56,7 +60,7 @@ def check_resources(resources: Values, path: str, causes: list[Cause]) -> None:
 
 
 def _has_basic(amounts: Values | None) -> bool:
-    return bool(amounts) and ("cpu" in amounts or "memory" in amounts)
+    return amounts is not None and ("cpu" in amounts or "memory" in amounts)
 
 
 def _check_named(name: str, amount: Any, path: str, member: str, causes: list[Cause]) -> None:
@@ -99,9 +103,9 @@ def check_amount(name: str, amount: Any, path: str, causes: list[Cause]) -> None
 
 
 def _check_within(name: str, amount: Any, limit: Any, path: str, causes: list[Cause]) -> None:
-    asked, most = parse(amount), parse(limit)
-    if asked != most and not _may_overcommit(name):
+    order = compared(amount, limit)
+    if order and name not in _CONTAINER and not _may_overcommit(name):
         causes.append(invalid(path, canonical(amount), f"must be equal to {name} limit of {canonical(limit)}"))
-    elif asked > most:
+    elif order > 0:
         why = f"must be less than or equal to {name} limit of {canonical(limit)}"
         causes.append(invalid(path, canonical(amount), why))

@@ -141,7 +141,7 @@ def _check_pod_term(term: Values, path: str, causes: list[Cause]) -> None:
             causes += label_selector.faults(selector, f"{path}.{member}")
     for name in term.get("namespaces") or ():
         causes += each_invalid(f"{path}.namespace", name, dns1123_label(name))
-    matched, mismatched = term.get("matchLabelKeys") or (), term.get("mismatchLabelKeys") or ()
+    matched, mismatched = term.get("matchLabelKeys") or [], term.get("mismatchLabelKeys") or []
     _check_label_keys(matched, term.get("labelSelector"), f"{path}.matchLabelKeys", causes)
     _check_label_keys(mismatched, term.get("labelSelector"), f"{path}.mismatchLabelKeys", causes)
     for index, key in enumerate(matched):
@@ -177,9 +177,11 @@ def check_spread(constraints: list[Values], path: str, causes: list[Cause]) -> N
             causes.append(duplicate(f"{where}.{{topologyKey, whenUnsatisfiable}}", f"{{{key}, {action}}}"))
         if (domains := get("minDomains")) is not None:
             _check_min_domains(domains, action, f"{where}.minDomains", causes)
-        for member in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
-            if (policy := get(member)) is not None and policy not in _INCLUSION:
-                causes.append(not_supported(f"{where}.{member}", policy, _INCLUSION))
+        causes += [
+            not_supported(f"{where}.{member}", policy, _INCLUSION)
+            for member in ("nodeAffinityPolicy", "nodeTaintsPolicy")
+            if (policy := get(member)) is not None and policy not in _INCLUSION
+        ]
         _check_label_keys(get("matchLabelKeys") or [], get("labelSelector"), f"{where}.matchLabelKeys", causes)
         if (selector := get("labelSelector")) is not None:
             causes += label_selector.faults(selector, f"{where}.labelSelector")

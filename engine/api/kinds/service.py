@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from engine.api.errors import Cause
 from engine.api.kind import Column, Document, Kind, keep_status
+from engine.api.kinds import service_validation
 from engine.api.kinds.age import since
 from engine.api.kinds.columns import AGE, NAME, SELECTOR, map_text
 from engine.api.resource import SERVICES
@@ -30,12 +30,13 @@ def kind() -> Kind:
         categories=("all",),
         verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
         has_status=True,
-        create_on_update=True,
         name_rule=dns1123_label,
         default=default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
         prepare_status_update=prepare_status_update,
+        validate=service_validation.validate,
+        validate_update=service_validation.validate_update,
         columns=(
             NAME,
             Column("Type", "string", description="How the service is reached."),
@@ -122,6 +123,8 @@ def _allocate(document: Document) -> None:
         spec["ipFamilies"] = ["IPv6" if ":" in spec["clusterIP"] else "IPv4"]
     if not spec.get("ipFamilyPolicy"):
         spec["ipFamilyPolicy"] = "SingleStack"
+    if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
+        spec.setdefault("healthCheckNodePort", _FIRST_NODE_PORT + zlib.crc32(f"{uid}/health".encode()) % _NODE_PORTS)
     if spec["type"] == "NodePort" or (spec["type"] == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts")):
         _allocate_node_ports(spec, uid)
 
@@ -142,10 +145,6 @@ def _allocate_node_ports(spec: dict[str, Any], uid: str) -> None:
             offset += 1
         port["nodePort"] = candidate
         taken.add(candidate)
-
-
-def validate(document: Document) -> list[Cause]:
-    return []
 
 
 def row(document: Document) -> list[Any]:
