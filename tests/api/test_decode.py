@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.api.body import MAX_DEPTH
 from engine.api.decode import Decoded, decode, decode_document, decode_patched
@@ -311,3 +313,30 @@ def test_a_patchs_duplicates_are_told_before_unknown_fields() -> None:
     assert (
         decode_patched(HEAD, SCHEMAS[CONFIGMAPS], CONFIGMAPS, field_validation="Ignore", duplicates=told).warnings == []
     )
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["metadata", "spec", "containers", "name", "labels", "resources", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_json_is_decoded_to_what_decodes_to_itself_or_refused(body: Any) -> None:
+    try:
+        document = decoded(body, PODS).document
+    except StatusError as error:
+        refused = error.code
+        document = None
+    else:
+        refused = 0
+    assert refused in (0, 400)
+    assert document is None or decoded(document, PODS) == Decoded(document, [])

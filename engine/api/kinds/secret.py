@@ -78,7 +78,7 @@ def _typed(document: Document, data: Mapping[str, str]) -> list[Cause]:
     if type_ == "kubernetes.io/basic-auth":
         if "username" in data or "password" in data:
             return []
-        return [required("data[username]"), required("data[username]")]
+        return [required("data[username]"), required("data[password]")]
     causes: list[Cause] = []
     for key in _REQUIRED_KEYS.get(type_, ()):
         field = f"data[{key}]"
