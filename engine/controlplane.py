@@ -93,6 +93,7 @@ class Server:
             why = "address already in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
             raise OSError(f"cannot listen on {host}:{port}: {why}") from error
         self._front = front
+        self.api.reached_at(f"{host}:{port}")
         self.url = f"https://{f'[{host}]' if ':' in host else host}:{port}"
         self.certificates.write_kubeconfig(self.kubeconfig, self.url)
 

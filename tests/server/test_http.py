@@ -166,6 +166,7 @@ async def test_a_log_that_cannot_be_had_is_refused(served: Serving) -> None:
     assert (await served.ask("GET", f"{PODS}/x/log?container=a&previous=true")).status == 400
     assert (await served.ask("GET", f"{PODS}/x/log?container=a&tailLines=-1")).status == 422
     assert (await served.ask("GET", f"{PODS}/x/log?container=a&tailLines=x")).status == 400
+    assert (await served.ask("GET", f"{PODS}/x/log?container=a&sinceTime=noon")).status == 400
 
 
 # What the server says of itself
