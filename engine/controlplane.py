@@ -7,7 +7,7 @@ import errno
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,8 +28,10 @@ from engine.storage import open_store
 
 if TYPE_CHECKING:
     from engine.kubelet.runtime import Runtime
+    from engine.kubelet.server import KubeletServer
     from engine.server.certificates import Certificates
     from engine.server.http import HTTPServer
+    from engine.server.nodelogs import NodeLogs
 
 LOG = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class Server:
         self.api = APIServer(self.store, kinds)
         self.certificates: Certificates | None = None
         self.url = ""  # known when it listens
+        self.logs: NodeLogs | None = None  # from the start on
         self._front: HTTPServer | None = None
         self._opened = False
 
@@ -77,6 +80,7 @@ class Server:
         """Opens the store, then listens. Raises StorageError, and OSError when the address cannot be had."""
         from engine.server.certificates import Certificates
         from engine.server.http import HTTPServer
+        from engine.server.nodelogs import KUBELET_CLIENT, NodeLogs
 
         host, port = self.settings.listen
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -86,12 +90,12 @@ class Server:
         names = ("localhost", "127.0.0.1", *([host] if host not in ("localhost", "127.0.0.1", "0.0.0.0", "::") else ()))
         self.certificates = Certificates.open(self.settings.data_dir / "pki", names=names)
         self.api.authenticator.add(self.certificates.token, ADMIN)
+        self.logs = self.api.log_source = NodeLogs(self.store, *self.certificates.client(KUBELET_CLIENT))
         front = HTTPServer(self.api, self.certificates.server_context())
         try:
             host, port = await front.start(host, port)
         except OSError as error:
-            why = "address already in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-            raise OSError(f"cannot listen on {host}:{port}: {why}") from error
+            raise _cannot_listen(host, port, error) from error
         self._front = front
         self.api.reached_at(f"{host}:{port}")
         self.url = f"https://{f'[{host}]' if ':' in host else host}:{port}"
@@ -107,6 +111,8 @@ class Server:
         """Ends watches and connections, then makes the last writes durable."""
         if self._front is not None:
             await self._front.stop()
+        if self.logs is not None:
+            await self.logs.close()
         if self._opened:
             await self.store.close()
 
@@ -161,7 +167,8 @@ class ControlPlane:
     def _kubelet(self, client: Client, informers: Informers) -> Sequence[Program]:
         names = node_names(self.settings.nodes)
         logs, programs = kubelet(client, informers, names, self.settings.runtime, self.settings.data_dir)
-        self.server.api.log_source = logs
+        assert self.server.logs is not None
+        self.server.logs.direct(names, logs)
         return programs
 
     async def failed(self) -> None:
@@ -211,8 +218,15 @@ def kubelet(
     names: Sequence[str],
     runtime: Literal["process", "simulated"],
     data_dir: Path,
+    *,
+    listen: tuple[str, int] | None = None,
+    client_ca: bytes = b"",
 ) -> tuple[LogSource, Sequence[Program]]:
-    """One kubelet for all these nodes: who reads its containers' logs, and what has to run."""
+    """One kubelet for all these nodes: who reads its containers' logs, and what has to run.
+
+    With `listen` it has an endpoint there, which is the address of all its nodes, for API servers whose certificate
+    `client_ca` (PEM) signed. Raises OSError when the address cannot be had.
+    """
     recorder = EventRecorder(client, "kubelet")
     made: Runtime
     logs: LogSource
@@ -224,15 +238,37 @@ def kubelet(
         from engine.kubelet.simulated import SimulatedRuntime
 
         made, logs = SimulatedRuntime(), NoLogs()
-    agent = Kubelet(client, informers, names, made, events=recorder)
+    shape = made.shape()
+    endpoint = _endpoint(listen, data_dir, client_ca, logs) if listen else None
+    if endpoint is not None:
+        shape = replace(shape, address=endpoint.host, port=endpoint.port)
+    agent = Kubelet(client, informers, names, made, shape=shape, events=recorder)
 
     async def run() -> None:
         try:
+            if endpoint is not None:
+                await endpoint.start(agent.pod)
             await agent.run()
         finally:
             await agent.stop()
+            if endpoint is not None:
+                await endpoint.stop()
 
     return logs, [run]
+
+
+def _endpoint(listen: tuple[str, int], data_dir: Path, client_ca: bytes, logs: LogSource) -> KubeletServer:
+    from engine.kubelet.server import KubeletServer
+
+    try:
+        return KubeletServer(listen, data_dir / "kubelet-pki", client_ca, logs)
+    except OSError as error:
+        raise _cannot_listen(*listen, error) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> OSError:
+    why = "address already in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+    return OSError(f"cannot listen on {host}:{port}: {why}")
 
 
 def node_names(count: int) -> Sequence[str]:

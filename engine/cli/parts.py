@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import click
 
 from engine import controlplane, logs
 from engine.cli.exits import Failure
-from engine.cli.options import kubeconfig_option, listen_option, log_options, node_options, storage_options
+from engine.cli.options import Address, kubeconfig_option, listen_option, log_options, node_options, storage_options
 from engine.cli.service import run_service, settings_of
 from engine.client.client import Client
+from engine.client.kubeconfig import ClusterConfig, ConfigError, load
 from engine.controlplane import Program, Server
 from engine.informers.informer import Informers
 from engine.runtime.component import run_all
 
-Build = Callable[[Client, Informers], Sequence[Program]]
+Build = Callable[[Client, Informers, ClusterConfig], Sequence[Program]]
 
 
 @click.command()
@@ -53,7 +55,9 @@ def apiserver(kubeconfig: Path | None, log_level: str, log_format: str, **option
 def controllers(kubeconfig: Path, log_level: str, log_format: str) -> None:
     """Run the controllers: Deployment, ReplicaSet, garbage collection, node lifecycle."""
     logs.configure(level=log_level, format=log_format)
-    _run(kubeconfig, "kube-controller-manager", controlplane.controllers)
+    _run(
+        kubeconfig, "kube-controller-manager", lambda client, informers, _: controlplane.controllers(client, informers)
+    )
 
 
 @click.command()
@@ -62,7 +66,7 @@ def controllers(kubeconfig: Path, log_level: str, log_format: str) -> None:
 def scheduler(kubeconfig: Path, log_level: str, log_format: str) -> None:
     """Run the scheduler."""
     logs.configure(level=log_level, format=log_format)
-    _run(kubeconfig, "kube-scheduler", controlplane.scheduler)
+    _run(kubeconfig, "kube-scheduler", lambda client, informers, _: controlplane.scheduler(client, informers))
 
 
 @click.command()
@@ -74,28 +78,51 @@ def scheduler(kubeconfig: Path, log_level: str, log_format: str) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("engine-data"),
     show_default="./engine-data",
-    help="Where the containers' state lives (runtime process).",
+    help="Where the serving certificate and, with the runtime process, the containers' state live.",
+)
+@click.option(
+    "--listen",
+    type=Address(),
+    default="127.0.0.1:0",
+    show_default=True,
+    help="Where HTTPS is served to the API server, and so the nodes' address; port 0 takes a free one.",
 )
 @log_options
 def kubelet(
-    kubeconfig: Path, nodes: int, runtime: Any, node_name: str | None, data_dir: Path, log_level: str, log_format: str
+    kubeconfig: Path,
+    nodes: int,
+    runtime: Any,
+    node_name: str | None,
+    data_dir: Path,
+    listen: tuple[str, int],
+    log_level: str,
+    log_format: str,
 ) -> None:
     """Run one or many nodes."""
     logs.configure(level=log_level, format=log_format)
     if node_name is not None and nodes != 1:
         raise click.UsageError(f"--node-name names one node, but --nodes is {nodes}")
+    if _is_any_address(listen[0]):
+        raise click.UsageError(f"--listen {listen[0]} is no address at which the API server could reach this kubelet")
     names = [node_name] if node_name else controlplane.node_names(nodes)
 
-    def build(client: Client, informers: Informers) -> Sequence[Program]:
-        return controlplane.kubelet(client, informers, names, runtime, data_dir)[1]
+    def build(client: Client, informers: Informers, config: ClusterConfig) -> Sequence[Program]:
+        ca = config.ca
+        return controlplane.kubelet(client, informers, names, runtime, data_dir, listen=listen, client_ca=ca)[1]
 
     _run(kubeconfig, "kubelet", build)
+
+
+def _is_any_address(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def _run(kubeconfig: Path, manager: str, build: Build) -> None:
     """One program against the server of a kubeconfig, until a signal."""
     from engine.client.https import HTTPSTransport
-    from engine.client.kubeconfig import ConfigError, load
 
     try:
         config = load(kubeconfig)
@@ -110,7 +137,7 @@ def _run(kubeconfig: Path, manager: str, build: Build) -> None:
         client = Client(transport, manager=manager)
         informers = Informers(client)
         begun = asyncio.Event()
-        programs = [controlplane.when_running(begun), *build(client, informers)]
+        programs = [controlplane.when_running(begun), *build(client, informers, config)]
         task = asyncio.create_task(run_all(informers, programs), name=manager)
         waiting = asyncio.create_task(begun.wait())
         await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)

@@ -83,6 +83,11 @@ class Kubelet:
     def _newest(self, key: str) -> Object | None:
         return next((pod for informer in self._informers if (pod := informer.cache.get(key))), None)
 
+    def pod(self, key: str) -> Object | None:
+        """The newest version of a pod that is bound to one of the nodes."""
+        found = self._newest(key)
+        return found if found is not None and found.peek()["spec"].get("nodeName") in self._facts else None
+
     async def run(self) -> None:
         """Returns when an informer stopped. Raises what keeps the nodes from being registered."""
         self._runtime.attach(self._facts, self._writer.put)
