@@ -131,7 +131,8 @@ class _Log:
         try:
             chunk = await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
-            raise LogBroken(f"the kubelet of node {self._node}: {error or type(error).__name__}") from error
+            why = "unexpected EOF" if isinstance(error, aiohttp.ClientPayloadError) else error or type(error).__name__
+            raise LogBroken(f"the kubelet of node {self._node}: {why}") from error
         if not chunk:
             raise StopAsyncIteration
         return chunk
