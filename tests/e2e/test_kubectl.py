@@ -39,6 +39,8 @@ def test_create_ends_in_running_containers(plane: Cluster) -> None:
 def test_replicas_bind_the_same_port_on_their_own_addresses(plane: Cluster) -> None:
     pods = plane.pods("app=web")
     port = pods[0]["spec"]["containers"][0]["ports"][0]["containerPort"]
+    # A container runs before its server listens.
+    until(lambda: plane.kubectl("logs", "--selector=app=web").stdout.count("listening") == 3, "the servers to listen")
     for pod in pods:
         with urllib.request.urlopen(f"http://{pod['status']['podIP']}:{port}/", timeout=5) as answer:
             assert answer.status == 200
