@@ -2,8 +2,8 @@
 
     python tools/go_fields.py K8S_IO_DIRECTORY > engine/api/data/go_fields.json
 
-K8S_IO_DIRECTORY holds the unpacked Go modules k8s.io/api and k8s.io/apimachinery (and others, if wanted) of the version
-that the schema has. Run by hand when the schema's version changes. Per definition, field names by rule:
+K8S_IO_DIRECTORY is named k8s.io and holds the unpacked Go modules k8s.io/api and k8s.io/apimachinery (and others, if
+wanted) of the version that the schema has. Run by hand when the schema's version changes. Per definition, by rule:
 `always` (written even when it is zero), `null` (written as null when it is absent), `pointer` (absent and zero are
 different things; zero is kept). A field in no list is dropped when it is zero.
 """
@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.api.schema import definitions
 
 STRUCT = re.compile(r"^type (\w+) struct \{")
-FIELD = re.compile(r'^\t(\w+)\s+(\S+)\s+`json:"([^",]*)((?:,\w+)*)"')
+FIELD = re.compile(r'^\t(?:\w+\s+)?(\S+)\s+`json:"([^",]+)((?:,\w+)*)"')
 INLINE = re.compile(r'^\t([\w.]+)\s+`json:",inline"')
 
 
@@ -42,20 +43,20 @@ def read(root: Path) -> dict[str, tuple[list[GoField], list[str]]]:
     for file in sorted(root.rglob("*.go")):
         if file.name.endswith("_test.go") or file.name.startswith("zz_generated"):
             continue
-        package, fields, embedded = package_of(file.parent), None, None
+        package = package_of(file.parent)
+        fields: list[GoField] | None = None
+        embedded: list[str] = []
         for line in file.read_text().splitlines():
             if match := STRUCT.match(line):
                 fields, embedded = [], []
                 found.setdefault(f"{package}.{match[1]}", (fields, embedded))
             elif line == "}":
                 fields = None
-            elif fields is not None and embedded is not None:
+            elif fields is not None:
                 if match := INLINE.match(line):
                     embedded.append(f"{package}.{match[1]}" if "." not in match[1] else match[1])
                 elif match := FIELD.match(line):
-                    fields.append(GoField(match[3], match[2], frozenset(match[4].split(",")) - {""}))
-                elif (short := re.match(r'^\t([\w.*]+)\s+`json:"([^",]+)((?:,\w+)*)"', line)) is not None:
-                    fields.append(GoField(short[2], short[1], frozenset(short[3].split(",")) - {""}))
+                    fields.append(GoField(match[2], match[1], frozenset(match[3].split(",")) - {""}))
     return found
 
 
@@ -64,7 +65,9 @@ def flatten(name: str, found: dict[str, tuple[list[GoField], list[str]]]) -> lis
     return [*fields, *(field for parent in embedded for field in flatten(parent, found))]
 
 
-def rules(name: str, schema: dict, found: dict[str, tuple[list[GoField], list[str]]]) -> dict[str, list[str]]:
+def rules(
+    name: str, schema: Mapping[str, Any], found: dict[str, tuple[list[GoField], list[str]]]
+) -> dict[str, list[str]]:
     properties = schema.get("properties", {})
     out: dict[str, list[str]] = {"always": [], "null": [], "pointer": []}
     for field in flatten(name, found):

@@ -64,6 +64,8 @@ def parse_yaml(data: bytes) -> Parsed:
         value = loader.construct(node) if node is not None else None
     except yaml.YAMLError as error:
         raise _yaml_fault(error) from None
+    except RecursionError:  # an alias inside of what it stands for
+        raise ValueError(f"error converting YAML to JSON: yaml: {_TOO_DEEP}") from None
     finally:
         loader.dispose()
     return Parsed(value, bool(loader.duplicates), None, loader.duplicates)

@@ -75,6 +75,19 @@ def track_update(
         metadata["managedFields"] = entries
 
 
+def keep_times(new: Document, old: Document) -> None:
+    """Gives `new` the times of `old` when nothing else differs between the two, so that a write that comes to nothing
+    (what it changed was reset, or was the same in other words) is seen to be none. To be called last."""
+    entries, before = new["metadata"].get("managedFields"), old["metadata"].get("managedFields")
+    if not entries or not before or entries == before or len(entries) != len(before):
+        return
+    if any({**one, "time": None} != {**other, "time": None} for one, other in zip(entries, before, strict=True)):
+        return
+    kept = {**new, "metadata": {**new["metadata"], "managedFields": before}}
+    if kept == old:
+        new["metadata"]["managedFields"] = before
+
+
 def untouched(schema: Schema) -> Document:
     """The object before anyone wrote it: what a create is compared with. Shared; nobody may change it."""
     cached: Document | None = schema.__dict__.get("untouched")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from engine import controlplane, logs
+from engine.cli.exits import Failure
 from engine.cli.options import kubeconfig_option, listen_option, log_options, node_options, storage_options
 from engine.cli.service import run_service, settings_of
 from engine.client.client import Client
@@ -94,14 +95,18 @@ def kubelet(
 def _run(kubeconfig: Path, manager: str, build: Build) -> None:
     """One program against the server of a kubeconfig, until a signal."""
     from engine.client.https import HTTPSTransport
-    from engine.client.kubeconfig import load
+    from engine.client.kubeconfig import ConfigError, load
 
+    try:
+        config = load(kubeconfig)
+    except ConfigError as error:
+        raise Failure(str(error)) from error
     task: asyncio.Task[None] | None = None
     transport: HTTPSTransport | None = None
 
     async def start() -> str:
         nonlocal task, transport
-        transport = HTTPSTransport(load(kubeconfig))
+        transport = HTTPSTransport(config)
         client = Client(transport, manager=manager)
         informers = Informers(client)
         begun = asyncio.Event()

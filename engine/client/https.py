@@ -25,7 +25,7 @@ CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 90.0  # a server gives up after 60
 IDLE_SECONDS = 5.0  # a watch that says nothing for this long after it should have ended is dead
 WATCH_SECONDS = 300
-CHUNK_BYTES = 1 << 20
+BUFFER_BYTES = 256 << 10  # what one turn of the event loop decodes: about 5 ms of events
 UNANSWERED = StatusError(500, "InternalError", "not sent")
 
 
@@ -43,6 +43,7 @@ class HTTPSTransport:
         self._max_requests = max_requests
         self._slots = asyncio.Semaphore(max_requests)
         self._opened: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def get(
         self,
@@ -128,11 +129,14 @@ class HTTPSTransport:
         return None
 
     async def close(self) -> None:
-        """Ends every request and watch under way."""
+        """Ends every request and watch under way; later ones raise OSError."""
+        self._closed = True
         if self._opened is not None:
             await self._opened.close()
 
     def _session(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ConnectionError(f"{self._config.server}: the transport was closed")
         if self._opened is None:
             import aiohttp
 
@@ -141,7 +145,7 @@ class HTTPSTransport:
                 connector=connector,
                 headers={"User-Agent": USER_AGENT, "Accept": JSON},
                 timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS),
-                read_bufsize=CHUNK_BYTES,
+                read_bufsize=BUFFER_BYTES,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._opened
@@ -226,6 +230,10 @@ class HTTPSTransport:
 
 def _unreachable(server: str, error: Exception) -> OSError:
     """aiohttp's errors are OSErrors only in part."""
+    import aiohttp
+
     if isinstance(error, TimeoutError):
         return TimeoutError(f"{server}: {error or 'timed out'}")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return ConnectionResetError(f"{server}: the connection broke in the middle of an answer")
     return ConnectionError(f"{server}: {error or type(error).__name__}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from engine._cache import Cache
 from engine._object import Object
 from engine._watchlog import WatchLog
 from engine.api.resource import Resource
 from engine.client.transport import Answers, ByteStream, Operation, Page, Shared, WatchEvent, WatchStream
-from engine.server.request import ADMIN, User
+
+Identity_contra = TypeVar(
+    "Identity_contra", contravariant=True
+)  # how the server names users: this floor only hands it on
 
 
 class _Page(Protocol):
@@ -38,7 +41,7 @@ class _Table(Protocol):
     def log(self) -> WatchLog: ...
 
 
-class LocalServer(Protocol):
+class LocalServer(Protocol[Identity_contra]):
     """What the transport asks of a server: its verbs on objects, each with the user who asks. Refusals are StatusError.
     Documents that are handed over are only read."""
 
@@ -48,36 +51,46 @@ class LocalServer(Protocol):
         namespace: str | None,
         name: str,
         *,
-        user: User,
+        user: Identity_contra,
         subresource: str = "",
         query: Mapping[str, str] | None = None,
     ) -> Object: ...
 
     async def list(
-        self, resource: Resource, namespace: str | None, *, user: User, query: Mapping[str, str] | None = None
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        user: Identity_contra,
+        query: Mapping[str, str] | None = None,
     ) -> _Page: ...
 
     async def watch(
-        self, resource: Resource, namespace: str | None, *, user: User, query: Mapping[str, str] | None = None
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        user: Identity_contra,
+        query: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Sequence[_Event]]: ...
 
     async def open_log(
-        self, namespace: str, name: str, *, user: User, query: Mapping[str, str] | None = None
+        self, namespace: str, name: str, *, user: Identity_contra, query: Mapping[str, str] | None = None
     ) -> AsyncIterator[bytes] | None: ...
 
-    async def batch(self, operations: Sequence[Operation], *, user: User) -> Answers: ...
+    async def batch(self, operations: Sequence[Operation], *, user: Identity_contra) -> Answers: ...
 
     def table(self, resource: Resource) -> _Table: ...
 
 
-class LocalTransport:
+class LocalTransport(Generic[Identity_contra]):
     """A server in this process, as `user`. Writes take the server's whole way; only HTTP and its encoding fall away.
 
     The bodies of `execute` and `batch` are read where they lie, perhaps after the call was suspended: they belong to
     the transport, and nobody changes them afterwards.
     """
 
-    def __init__(self, server: LocalServer, user: User = ADMIN) -> None:
+    def __init__(self, server: LocalServer[Identity_contra], user: Identity_contra) -> None:
         self._server = server
         self._user = user
 

@@ -37,6 +37,3 @@ class Backoff:
         delay = step * self._random.uniform(0.5, 1.0)
         self._until = now + delay
         return delay
-
-    def reset(self) -> None:
-        self._failures = 0

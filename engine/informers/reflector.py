@@ -67,7 +67,7 @@ class Reflector:
         self._selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
         self._selectors = {name: text for name, text in self._selectors.items() if text}
         self._random = rng or random.Random()
-        self._empty = Phase.STREAM  # how an untrusted content is fetched: falls back to LIST for good
+        self._empty = Phase.STREAM  # how an untrusted content is fetched: LIST for good once a server refused
         self._any_version = False  # the last known version is of no use to the server: take what is newest
 
     async def run(self) -> None:
@@ -97,12 +97,17 @@ class Reflector:
         """What to do after a failure in `phase`. True: wait before it."""
         started = self.phase is Phase.WATCH  # also when the stream had brought the content already
         if isinstance(error, StatusError) and (error.code == 410 or _too_large(error)):
-            # The watch fell behind: not older than now. A list that can't have this version: whatever is newest.
-            self._any_version = self._any_version or not started
+            # A watch that fell behind: the content of now, or of later. A version that the server can't serve: whatever
+            # is newest, and at once, since it is another question.
+            known, self._any_version = self._any_version, self._any_version or _too_large(error) or not started
             self.phase = self._empty
-        elif not isinstance(error, StatusError | OSError):
+            return known or not self._any_version
+        if not isinstance(error, StatusError | OSError):
             self.phase = self._empty  # what the server sent makes no sense, and would again at this version
-        elif phase is Phase.STREAM and not started and _unsupported(error):
+        elif isinstance(error, _NoMarker):
+            self.phase = Phase.LIST  # for this once: perhaps the server was only slow
+            return False
+        elif phase is Phase.STREAM and not started and isinstance(error, StatusError) and error.code in UNSUPPORTED:
             LOG.info("%s: no streaming list here, listing in pages: %s", self._resource.name, error)
             self.phase = self._empty = Phase.LIST
             return False
@@ -207,10 +212,6 @@ class Reflector:
 
 class _NoMarker(OSError):
     """The server took `sendInitialEvents` for something it does not know, and sent no end of them."""
-
-
-def _unsupported(error: Exception) -> bool:
-    return isinstance(error, _NoMarker) or (isinstance(error, StatusError) and error.code in UNSUPPORTED)
 
 
 def _too_large(error: StatusError) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from engine._object import Object
@@ -178,7 +178,7 @@ class APIServer:
 
     async def watch(
         self, resource: Resource, namespace: str | None, *, user: User, query: Mapping[str, str] | None = None
-    ) -> AsyncIterator[Sequence[WatchEvent]]:
+    ) -> AsyncGenerator[Sequence[WatchEvent], None]:
         """A checked watch's batches of events. Raises StatusError, also from the iterator (410)."""
         kind = self.kind(resource)
         self.authorize(user, "watch", resource, namespace)

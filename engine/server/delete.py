@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from engine._object import Object
@@ -49,8 +50,13 @@ class Delete:
         if options.dry_run:
             return Prepared(200, answer=encode(document, live.resource_version) if whole else deleted(kind, live))
         write = Write(resource, request.key, document, live.resource_version, delete=gone)
-        view = None if whole else lambda last: deleted(kind, last)
-        return Prepared(200, write, view=view, retriable=not options.resource_version)
+        view = _last_state(document) if whole else partial(deleted, kind)
+        return Prepared(200, write, view=view if gone else None, retriable=not options.resource_version)
+
+
+def _last_state(document: Document) -> Callable[[Object], Object]:
+    """The answer for what is gone: not every store keeps the state that is written with a delete."""
+    return lambda stored: encode(document, stored.resource_version)
 
 
 def check_preconditions(kind: Kind, live: Object, options: DeleteOptions) -> None:

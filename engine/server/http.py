@@ -97,7 +97,7 @@ class HTTPServer:
             big = len(content) >= THREAD_BYTES
             content = await asyncio.to_thread(_gzip, content) if big else _gzip(content)
             headers = {"Content-Encoding": "gzip"}
-        return _whole(response, b"" if http.method == "HEAD" else content, headers)
+        return _whole(response, content, headers)
 
     async def _stream(
         self, http: web.BaseRequest, response: Response, chunks: AsyncIterator[bytes]

@@ -51,6 +51,10 @@ class Metrics(Collector):
         """A long-running request has begun (1) or ended (-1)."""
         self._running[verb, resource] = self._running.get((verb, resource), 0) + change
 
+    def open_requests(self, verb: str, resource: str) -> int:
+        """How many long-running requests there are."""
+        return self._running.get((verb, resource), 0)
+
     def answer(self) -> Response:
         return Response(200, generate_latest(self._registry), CONTENT_TYPE)
 

@@ -25,6 +25,7 @@ PATCH_MEDIA = (
 WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+STATUS = "io.k8s.apimachinery.pkg.apis.meta.v1.Status"
 PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
 
 
@@ -72,7 +73,7 @@ class OpenAPI:
     def _v3(self, group: str) -> dict[str, Any]:
         kinds = self._groups[group]
         paths: dict[str, Any] = {}
-        roots: list[str] = []
+        roots = [STATUS]
         for kind in kinds:
             model = kind.schema.definition
             roots += [model, f"{model}List"]
@@ -163,7 +164,7 @@ def _paths(kind: Kind, model: str) -> dict[str, Any]:
             "get": _operation("get", gvk, model),
             "put": _operation("put", gvk, model, body=model),
             "patch": _operation("patch", gvk, model, body=PATCH, media=PATCH_MEDIA),
-            "delete": _operation("delete", gvk, "io.k8s.apimachinery.pkg.apis.meta.v1.Status"),
+            "delete": _operation("delete", gvk, STATUS),
             "parameters": named,
         },
     }

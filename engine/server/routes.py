@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -156,14 +157,15 @@ class Routes:
         return Response(200, page(told, kind, form, query), form.media, {"Vary": "Accept"})
 
     async def _stream(
-        self, events: AsyncIterator[Sequence[WatchEvent]], writer: EventWriter, call: Call
+        self, events: AsyncGenerator[Sequence[WatchEvent], None], writer: EventWriter, call: Call
     ) -> AsyncIterator[bytes]:
         """One chunk per batch. What goes wrong once the answer has begun is the last event."""
         metrics = self._server.metrics
         metrics.running(call.verb, call.resource, 1)
         try:
-            async for batch in events:
-                yield writer.write(batch)
+            async with aclosing(events):
+                async for batch in events:
+                    yield writer.write(batch)
         except StatusError as refusal:
             yield _error_line(refusal)
         except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -101,7 +101,7 @@ class Watch:
             self._expired = False
         self._asked = version.version
 
-    async def events(self) -> AsyncIterator[Sequence[WatchEvent]]:
+    async def events(self) -> AsyncGenerator[Sequence[WatchEvent], None]:
         """Raises StatusError 410 when the history that is needed is gone."""
         if self._expired:
             raise self._gone(self._asked)

@@ -64,7 +64,9 @@ class SqliteJournal:
             return int(self._connection.execute(NEWEST_REVISION).fetchone()[0])
         except (OSError, sqlite3.Error) as error:
             self.close()
-            raise StorageError(f"cannot open {self._path}: {error}") from error
+            # A plain DatabaseError speaks of what the file holds; its subclasses speak of what could not be done.
+            refused = IncompatibleData if type(error) is sqlite3.DatabaseError else StorageError
+            raise refused(f"cannot open {self._path}: {error}") from error
         except StorageError:
             self.close()
             raise

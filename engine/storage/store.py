@@ -19,7 +19,7 @@ class StorageError(Exception):
 
 
 class IncompatibleData(StorageError):
-    """The data directory was written by another version of the format, or is held by another process."""
+    """The data directory is damaged, was written by another version of the format, or is held by another process."""
 
 
 @dataclass(frozen=True, slots=True)

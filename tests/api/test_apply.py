@@ -92,7 +92,8 @@ def test_conflicts_are_listed_by_manager() -> None:
     track_update(updated, live, "two", "v1", CONFIGMAP, now="2026-01-02T00:00:00Z")
     error = refusal(updated, configmap(a="2", b="2", c="2"), "three")
     assert error.message == (
-        'Apply failed with 3 conflicts: conflicts with "one":\n- .data.a\n- .data.b\nconflicts with "two" using v1:\n- .data.c'
+        'Apply failed with 3 conflicts: conflicts with "one":\n- .data.a\n- .data.b\n'
+        'conflicts with "two" using v1:\n- .data.c'
     )
 
 

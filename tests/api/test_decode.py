@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.api.body import MAX_DEPTH
 from engine.api.decode import Decoded, decode, decode_document, decode_patched
@@ -95,9 +97,12 @@ def test_yaml_in_block_style_that_is_too_deep_is_refused() -> None:
 
 def test_yaml_aliases_cannot_grow_without_bound() -> None:
     lines = [b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    for level in range(1, 12):
-        lines.append(b"a%d: &a%d [%s]" % (level, level, b", ".join([b"*a%d" % (level - 1)] * 10)))
+    lines += [b"a%d: &a%d [%s]" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 12)]
     assert "excessive aliasing" in refusal(b"\n".join(lines), content_type="application/yaml")
+
+
+def test_yaml_aliases_cannot_contain_themselves() -> None:
+    assert "exceeded max depth" in refusal(b"a: &a [*a]", content_type="application/yaml")
 
 
 def test_yaml_is_read_as_kubernetes_reads_it() -> None:
@@ -127,7 +132,7 @@ def test_broken_yaml_is_refused_with_its_line() -> None:
     ("resource", "body", "told"),
     [
         (CONFIGMAPS, {"data": {"a": 1}}, "cannot unmarshal number into Go struct field ConfigMap.data of type string"),
-        (CONFIGMAPS, {"metadata": {"labels": "no"}}, "string into Go struct field ObjectMeta.metadata.labels of type map[string]string"),
+        (CONFIGMAPS, {"metadata": {"labels": "no"}}, "ObjectMeta.metadata.labels of type map[string]string"),
         (CONFIGMAPS, {"immutable": "yes"}, "string into Go struct field ConfigMap.immutable of type bool"),
         (PODS, pod(containers={}), "object into Go struct field PodSpec.spec.containers of type []v1.Container"),
         (PODS, pod(containers=["c"]), "string into Go struct field PodSpec.spec.containers of type v1.Container"),
@@ -142,7 +147,7 @@ def test_broken_yaml_is_refused_with_its_line() -> None:
         (PODS, {"metadata": {"creationTimestamp": "soon"}}, 'parsing time "soon"'),
         (SECRETS, {"data": {"a": "!!"}}, "illegal base64 data at input byte 0"),
         (SECRETS, {"data": {"a": "YQ"}}, "illegal base64 data at input byte 2"),
-        (LEASES, {"spec": {"renewTime": 5}}, "number into Go struct field LeaseSpec.spec.renewTime of type v1.MicroTime"),
+        (LEASES, {"spec": {"renewTime": 5}}, "Go struct field LeaseSpec.spec.renewTime of type v1.MicroTime"),
     ],
 )  # fmt: skip
 def test_a_value_of_a_wrong_type_names_its_field(resource: Resource, body: dict[str, Any], told: str) -> None:
@@ -303,8 +308,35 @@ def test_a_patchs_duplicates_are_told_before_unknown_fields() -> None:
     told = ['duplicate field "data.a"']
     found = decode_patched(UNKNOWN, SCHEMAS[CONFIGMAPS], CONFIGMAPS, duplicates=told)
     assert found.warnings == [*told, 'unknown field "metadata.nope"', 'unknown field "extra"']
-    with pytest.raises(StatusError, match='strict decoding error: duplicate field "data.a"'):
+    with pytest.raises(StatusError, match=r'strict decoding error: duplicate field "data\.a"'):
         decode_patched(HEAD, SCHEMAS[CONFIGMAPS], CONFIGMAPS, field_validation="Strict", duplicates=told)
     assert (
         decode_patched(HEAD, SCHEMAS[CONFIGMAPS], CONFIGMAPS, field_validation="Ignore", duplicates=told).warnings == []
     )
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["metadata", "spec", "containers", "name", "labels", "resources", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_json_is_decoded_to_what_decodes_to_itself_or_refused(body: Any) -> None:
+    try:
+        document = decoded(body, PODS).document
+    except StatusError as error:
+        refused = error.code
+        document = None
+    else:
+        refused = 0
+    assert refused in (0, 400)
+    assert document is None or decoded(document, PODS) == Decoded(document, [])

@@ -134,7 +134,7 @@ ENV = st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["1", "2"]), max_s
 
 def pod_of(found: tuple[dict[str, str], dict[str, str]]) -> dict[str, Any]:
     labels, env = found
-    items = [{"name": name, "value": value} for name, value in env.items()]
+    items = [{"name": name, "value": value} for name, value in sorted(env.items())]
     container = {"name": "c", **({"env": items} if items else {})}
     return {"metadata": {"labels": labels} if labels else {}, "spec": {"containers": [container]}}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.api.managedfields import ANCIENT, MAX_UPDATE_MANAGERS, manager_name, track_update
+from engine.api.managedfields import ANCIENT, MAX_UPDATE_MANAGERS, keep_times, manager_name, track_update
 from engine.api.schema import Schema
 
 CONFIGMAP = Schema.of_kind("", "v1", "ConfigMap")
@@ -99,6 +99,16 @@ def test_changing_ones_own_field_again_moves_the_time() -> None:
 def test_removing_alone_does_not_make_an_entry() -> None:
     first = write(configmap(a="1", b="1"), None, "one")
     assert list(owned(write(configmap(a="1"), first, "two"))) == ["one"]
+
+
+def test_a_write_that_comes_to_nothing_keeps_the_times() -> None:
+    first = write(configmap(a="1"), None, "one", now="2026-01-01T00:00:00Z")
+    second = write(configmap(a="2"), first, "one", now="2026-01-02T00:00:00Z")
+    keep_times(second, first)
+    assert second["metadata"]["managedFields"][0]["time"] == "2026-01-02T00:00:00Z"
+    second["data"] = {"a": "1"}  # reset by the server
+    keep_times(second, first)
+    assert second == first
 
 
 def test_entries_are_in_order_of_time_then_manager() -> None:

@@ -1,4 +1,4 @@
-"""Merge, JSON and strategic merge patches do what RFC 7386, RFC 6902 and Kubernetes say, and leave the original alone."""
+"""Merge, JSON and strategic merge patches follow RFC 7386, RFC 6902 and Kubernetes, and leave the original alone."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-
 from engine.api import meta
 from engine.api.apply import apply, parse_apply
 from engine.api.decode import decode, decode_patched
@@ -19,7 +18,7 @@ from engine.api.errors import StatusError, invalid
 from engine.api.kind import Document, Kind
 from engine.api.kinds import KindTable
 from engine.api.managedfields import track_update
-from engine.api.patch import APPLY, TYPES, patched
+from engine.api.patch import APPLY, patched
 from engine.api.table import columns
 
 KINDS = KindTable.builtin()
@@ -74,6 +73,7 @@ def created(write: Write, kind: Kind, document: Document, *, managed: bool = Fal
     for field in ("name", "uid", "resourceVersion", "creationTimestamp"):
         if field in answered:
             metadata[field] = answered[field]
+    metadata.setdefault("uid", "u")
     if kind.generation:
         metadata["generation"] = 1
     kind.prepare_create(document)
@@ -155,7 +155,10 @@ def test_recorded_writes_are_answered_alike(exchanges: list[dict[str, Any]]) -> 
             before = copy.deepcopy(old)
             try:
                 document, warnings = answer(write, write.kind, old)
-                found, said = masked(document), [f"299 - {json.dumps(text)}" for text in warnings] or None
+                found, said = (
+                    masked(copy.deepcopy(document)),
+                    [f"299 - {json.dumps(text)}" for text in warnings] or None,
+                )
             except StatusError as error:
                 found, said = error.to_dict(), None
             assert old == before, write.name

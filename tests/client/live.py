@@ -15,6 +15,7 @@ from engine.client.local import LocalTransport
 from engine.server.apiserver import APIServer
 from engine.server.certificates import Certificates
 from engine.server.http import HTTPServer
+from engine.server.request import ADMIN
 from engine.storage import open_store
 
 
@@ -41,7 +42,7 @@ async def live(folder: Path, *, max_requests: int = 64) -> AsyncGenerator[Live, 
     certificates.write_kubeconfig(kubeconfig, f"https://{host}:{port}")
     transport = HTTPSTransport(load(kubeconfig), max_requests=max_requests)
     try:
-        yield Live(api, front, kubeconfig, Client(transport), Client(LocalTransport(api)))
+        yield Live(api, front, kubeconfig, Client(transport), Client(LocalTransport(api, ADMIN)))
     finally:
         await transport.close()
         await front.stop()

@@ -232,3 +232,11 @@ async def test_a_server_with_another_authority_is_not_trusted(tmp_path: Path) ->
         with pytest.raises(OSError, match="certificate"):
             await transport.list(CONFIGMAPS, None)
         await transport.close()
+
+
+async def test_a_closed_transport_is_an_oserror(tmp_path: Path) -> None:
+    async with live(tmp_path) as server:
+        await server.remote.list(CONFIGMAPS)
+        await server.remote.transport.close()
+        with pytest.raises(OSError, match="was closed"):
+            await server.remote.list(CONFIGMAPS)

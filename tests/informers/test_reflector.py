@@ -27,6 +27,7 @@ from tests.informers.scripted import (
 )
 from tests.informers.virtual_time import run
 
+AHEAD = StatusError(504, "Timeout", "Too large", causes=[Cause("ResourceVersionTooLarge", "", "")])
 EMPTY_START = [[bookmark(5, end=True)]]
 
 
@@ -127,13 +128,30 @@ def test_a_410_leads_to_a_relist_not_older_than_what_is_known() -> None:
     run(main())
 
 
-def test_a_relist_that_is_refused_as_too_old_or_too_new_takes_the_newest() -> None:
+def test_a_relist_that_is_refused_as_too_old_takes_the_newest_at_once() -> None:
     async def main() -> None:
-        ahead = StatusError(504, "Timeout", "Too large", causes=[Cause("ResourceVersionTooLarge", "", "")])
-        transport = ScriptedTransport([*EMPTY_START, GONE], ahead, [[bookmark(3, end=True)], FOREVER])
+        transport = ScriptedTransport([*EMPTY_START, GONE], GONE, [[bookmark(9, end=True)], FOREVER])
+        async with reflecting(transport) as reflector:
+            await until(lambda: reflector.version == 9)
+            assert transport.requests[1][1]["resourceVersion"] == "5"
+            assert "resourceVersion" not in transport.requests[2][1]
+            assert transport.times[2] == transport.times[1] > transport.times[0]
+
+    run(main())
+
+
+def test_a_server_that_has_not_reached_a_version_is_asked_for_its_newest_at_once() -> None:
+    async def main() -> None:
+        transport = ScriptedTransport(
+            [*EMPTY_START, ConnectionResetError("reset")], AHEAD, AHEAD, [[bookmark(3, end=True)], FOREVER]
+        )
         async with reflecting(transport) as reflector:
             await until(lambda: reflector.version == 3)
+            assert transport.requests[1][1]["resourceVersion"] == "5"
             assert "resourceVersion" not in transport.requests[2][1]
+            assert "resourceVersion" not in transport.requests[3][1]
+            assert transport.times[2] == transport.times[1]
+            assert transport.times[3] > transport.times[2]  # the same question again has to wait
 
     run(main())
 

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
-from serving import Answer, serving
+
+from tests.server.serving import Answer, serving
 
 GOLDEN = Path(os.environ.get("ENGINE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden")) / "api.json"
 LEAST_BODIES = 150

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from objects import CONFIGMAPS, PODS, configmap, pod
-from serving import Serving
 
 from engine.api.kinds import KindTable
 from engine.api.resource import CONFIGMAPS as CONFIGMAP_RESOURCE
@@ -15,6 +13,8 @@ from engine.server.lists import Lists
 from engine.server.refusals import ExpiredList
 from engine.storage import open_store
 from engine.storage.store import Store, Write
+from tests.server.objects import CONFIGMAPS, PODS, configmap, pod
+from tests.server.serving import Serving
 
 
 def names(page: dict[str, list[dict[str, dict[str, str]]]]) -> list[str]:

@@ -6,11 +6,11 @@ import asyncio
 import ssl
 
 import pytest
-from objects import CONFIGMAPS, DEPLOYMENTS, JSON_PATCH, MERGE, PODS, configmap, deployment, pod
-from serving import Answer, Serving
 
 from engine.server.authentication import Authenticator
 from engine.server.request import Request, User
+from tests.server.objects import CONFIGMAPS, DEPLOYMENTS, JSON_PATCH, MERGE, PODS, configmap, deployment, pod
+from tests.server.serving import Answer, Serving
 
 
 def refused(answer: Answer, code: int, reason: str, *words: str) -> None:

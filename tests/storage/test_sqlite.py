@@ -218,9 +218,9 @@ async def test_a_sqlite_file_of_something_else_is_refused(tmp_path: Path) -> Non
         await _once(tmp_path)
 
 
-async def test_a_corrupt_file_is_a_storage_error_of_one_line(tmp_path: Path) -> None:
+async def test_a_corrupt_file_is_incompatible_data_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "store.sqlite").write_bytes(os.urandom(100_000))
-    with pytest.raises(StorageError) as raised:
+    with pytest.raises(IncompatibleData) as raised:
         await _once(tmp_path)
     assert "store.sqlite" in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.api.kind import Document, Kind, keep_status
+from engine.api.kind import Document, Kind
 from engine.api.kinds import pod_defaults, pod_row, pod_validation
 from engine.api.resource import PODS
 from engine.api.schema import Schema
@@ -21,7 +21,7 @@ def kind() -> Kind:
         generation=True,
         default=pod_defaults.default,
         prepare_create=pod_defaults.prepare_create,
-        prepare_update=keep_status,
+        prepare_update=pod_defaults.prepare_update,
         prepare_status_update=prepare_status_update,
         validate=pod_validation.validate,
         validate_update=pod_validation.validate_update,

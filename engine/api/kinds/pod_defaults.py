@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.errors import StatusError
-from engine.api.kind import Document
+from engine.api.kind import Document, keep_status
 from engine.api.kinds.pod_qos import qos_class
 from engine.api.kinds.podspec_defaults import default_spec
 
@@ -56,6 +56,19 @@ def prepare_create(document: Document) -> None:
     for constraint in spec.get("topologySpreadConstraints") or ():
         if keys := constraint.get("matchLabelKeys"):
             _merge_label_keys(constraint, keys, document["metadata"].get("labels") or {})
+
+
+def prepare_update(new: Document, old: Document) -> None:
+    """The status stays. Admission again fills in what a client's manifest does not have, as it did at creation."""
+    keep_status(new, old)
+    spec, before = new["spec"], old["spec"]
+    if spec is before:
+        return
+    for member in ("priority", "preemptionPolicy"):
+        if spec.get(member) is None and member in before:
+            spec[member] = before[member]
+    spec["tolerations"] = list(spec.get("tolerations") or [])
+    _admit_tolerations(spec)
 
 
 def _gated() -> Values:
