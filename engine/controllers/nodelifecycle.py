@@ -111,7 +111,7 @@ class NodeLifecycleController:
         node = change.object.peek()["spec"].get("nodeName")
         if not node or change.type == "DELETED":
             return ()
-        if change.old is not None and change.old.peek()["spec"].get("nodeName") == node and node not in self._evicting:
+        if change.old is not None and change.old.peek()["spec"].get("nodeName") == node:
             return ()
         return (node,) if node in self._evicting or node not in self._nodes.cache else ()
 

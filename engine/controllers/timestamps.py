@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from engine.api import timestamps
 
@@ -12,6 +13,7 @@ def rfc3339(seconds: float) -> str:
     return timestamps.format_seconds(datetime.fromtimestamp(int(seconds), UTC))
 
 
+@lru_cache(maxsize=4096)  # one second stands in many objects
 def epoch_seconds(text: str | None) -> float:
     """Seconds since the epoch; 0.0 when there is none or it cannot be read, which is before everything."""
     if not text:

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine._object import Object
 from engine.api.kinds import KindTable
-from engine.api.resource import DEPLOYMENTS, NODES, PODS, REPLICASETS, Resource
+from engine.api.resource import DEPLOYMENTS, PODS, REPLICASETS, Resource
 from engine.client.client import Client
 from engine.client.local import LocalTransport
 from engine.controllers.manager import ControllerManager
@@ -41,7 +41,9 @@ class Plane:
         return [pod for pod in self.all(PODS, selector) if pod.deletion_timestamp is None]
 
     def sets(self) -> list[Object]:
-        return sorted(self.all(REPLICASETS), key=lambda rs: int(rs.annotations.get("deployment.kubernetes.io/revision", 0)))
+        return sorted(
+            self.all(REPLICASETS), key=lambda rs: int(rs.annotations.get("deployment.kubernetes.io/revision", 0))
+        )
 
     def status(self, resource: Resource, name: str) -> Mapping[str, Any]:
         found = self.cached(resource, name)
@@ -72,20 +74,30 @@ class Plane:
     async def patch(self, resource: Resource, name: str, patch: Mapping[str, Any], **options: Any) -> Object:
         return await self.client.patch(resource, "default" if resource.namespaced else None, name, patch, **options)
 
-    async def run_pods(self, pods: list[Object], *, ready: bool = True, since: float | None = None, node: str = "n1") -> None:
+    async def run_pods(
+        self, pods: list[Object], *, ready: bool = True, since: float | None = None, node: str = "n1"
+    ) -> None:
         """What a scheduler and a kubelet do: binds the pods and reports them running."""
         unbound = [pod for pod in pods if not pod.get_path("spec.nodeName")]
         operations = [self.client.binding("default", pod.name, node) for pod in unbound]
         when = rfc3339(since) if since is not None else "2026-01-01T00:00:00Z"
-        status = {"phase": "Running", "conditions": [
-            {"type": type, "status": "True" if ready or type == "PodScheduled" else "False", "lastTransitionTime": when}
-            for type in READY
-        ]}
+        status = {
+            "phase": "Running",
+            "conditions": [
+                {
+                    "type": type,
+                    "status": "True" if ready or type == "PodScheduled" else "False",
+                    "lastTransitionTime": when,
+                }
+                for type in READY
+            ],
+        }
         operations += [
             self.client.patching(PODS, "default", pod.name, {"status": status}, subresource="status") for pod in pods
         ]
         for answer in await self.client.batch(operations):
             assert isinstance(answer, Object) or answer.code == 404, answer
+        await asyncio.sleep(0)  # a store in memory answers at once: let the controllers have their turn
 
     async def kubelet(self) -> None:
         """Makes every pod ready and ends every one that is being deleted, forever."""
@@ -115,10 +127,11 @@ async def plane() -> AsyncIterator[Plane]:
 
 
 @asynccontextmanager
-async def controllers(on: Plane, build: Build = ControllerManager) -> AsyncIterator[Any]:
+async def controllers(on: Plane, build: Build = ControllerManager, client: Client | None = None) -> AsyncIterator[Any]:
     """Controllers at work on a plane until the block ends."""
-    informers = Informers(on.client)
-    program = build(on.client, informers)
+    client = client or on.client
+    informers = Informers(client)
+    program = build(client, informers)
     await informers.start()
     running = asyncio.create_task(program.run())
     try:
@@ -163,24 +176,12 @@ def pod(name: str, labels: Mapping[str, str], **metadata: Any) -> dict[str, Any]
 
 
 def node(name: str) -> dict[str, Any]:
-    conditions = [{"type": "Ready", "status": "True", "reason": "KubeletReady", "lastTransitionTime": "2026-01-01T00:00:00Z"}]
+    conditions = [
+        {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    ]
     document = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
     return {**document, "status": {"conditions": conditions, "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"}}}
 
 
 def condition(status: Mapping[str, Any], type: str) -> Mapping[str, Any]:
     return next((each for each in status.get("conditions") or () if each["type"] == type), {})
-
-
-__all__ = [
-    "NODES",
-    "Plane",
-    "condition",
-    "controllers",
-    "deployment",
-    "node",
-    "plane",
-    "pod",
-    "replicaset",
-    "task",
-]

@@ -15,7 +15,9 @@ class Clock:
 
 
 def pod(name: str, version: int, **metadata: str) -> Object:
-    return Object({"metadata": {"name": name, "namespace": "d", "uid": name, "resourceVersion": str(version), **metadata}})
+    return Object(
+        {"metadata": {"name": name, "namespace": "d", "uid": name, "resourceVersion": str(version), **metadata}}
+    )
 
 
 def test_an_owner_is_settled_when_the_cache_has_reached_its_last_write():

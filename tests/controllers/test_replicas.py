@@ -30,7 +30,9 @@ def pod(
     condition = {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": since}
     meta = {"name": name, "namespace": "d", "uid": f"uid-{name}", "creationTimestamp": rfc3339(NOW - age), **metadata}
     if owner:
-        meta["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "uid": owner, "controller": True}]
+        meta["ownerReferences"] = [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "uid": owner, "controller": True}
+        ]
     status = {"phase": phase, "conditions": [condition], "containerStatuses": [{"restartCount": restarts}]}
     return Object({"metadata": meta, "spec": {"nodeName": node} if node else {}, "status": status})
 

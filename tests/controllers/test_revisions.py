@@ -75,7 +75,10 @@ def test_a_new_replica_set_carries_the_hash_in_name_labels_selector_and_template
 
 def test_a_new_replica_set_inherits_annotations_but_not_what_tools_keep_there():
     noted = deployment().to_dict()
-    noted["metadata"]["annotations"] |= {"kubectl.kubernetes.io/last-applied-configuration": "{}", revisions.REVISION: "7"}
+    noted["metadata"]["annotations"] |= {
+        "kubectl.kubernetes.io/last-applied-configuration": "{}",
+        revisions.REVISION: "7",
+    }
     lacking = revisions.inherited_annotations(Object(noted), None, 3)
     assert lacking == {"team": "a", revisions.REVISION: "3"}
 

@@ -186,7 +186,9 @@ def test_scaling_in_mid_rollout_keeps_proportions():
 )
 def test_proportional_scaling_ends_at_replicas_and_surge(sizes, before, replicas, surge):
     strategy = rolling(replicas, surge, 0)
-    sets = [replica_set("a" * (i + 1), size, available=0, desired=before, max=sum(sizes)) for i, size in enumerate(sizes)]
+    sets = [
+        replica_set("a" * (i + 1), size, available=0, desired=before, max=sum(sizes)) for i, size in enumerate(sizes)
+    ]
     scaled = rollout.scaled_sizes(strategy, sets[-1], sets[:-1], sum(sizes))
     assert all(size >= 0 for size in scaled.values())
     assert sum(scaled.values()) == (replicas + surge if replicas else 0)
