@@ -1,15 +1,46 @@
-# make demo: the whole story on this machine. make test: every kind of test, small counts. make test-full: full counts.
+# make demo: the whole story on this machine. make test: every kind of test, small counts. make test-full: the full counts.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+SOURCES := $(wildcard ext/engine/*.pyx ext/engine/*.pxd ext/engine/*.h)
 
-.PHONY: setup build demo test test-full lint clean
+.PHONY: setup demo test test-full lint unit bench clean
 
-setup: $(VENV)/.installed
+setup: $(VENV)/.built
 
-$(VENV)/.installed: pyproject.toml setup.py requirements-ci.txt $(wildcard ext/engine/*)
+$(VENV)/.packages: requirements-ci.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-ci.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) install --requirement requirements-ci.txt
 	@touch $@
+
+$(VENV)/.built: $(VENV)/.packages pyproject.toml setup.py $(SOURCES)
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/python examples/demo.py
+	@$(BIN)/python bench/polling.py
+
+test: lint unit
+
+test-full: lint setup
+	@ENGINE_FULL=1 $(BIN)/python -m pytest
+
+unit: setup
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/cython-lint ext
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m mypy.stubtest --allowlist tests/stubtest-allowlist.txt $(patsubst ext/engine/%.pyx,engine.%,$(wildcard ext/engine/*.pyx))
+
+bench: setup
+	@$(BIN)/python bench/deploy.py
+
+clean:
+	rm -rf build dist *.egg-info $(VENV) engine/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -63,6 +63,9 @@ class Cache:
         """KeyError for an unknown index. Costs O(hits)."""
 
     def index_keys(self, name: str, value: str) -> builtins.list[str]: ...
+    def index_size(self, name: str, value: str) -> int:
+        """How many objects have this value. O(1)."""
+
     def index_values(self, name: str) -> builtins.list[str]: ...
     def add_index(self, name: str, source: IndexSource) -> None:
         """On a live cache too. The same name with the same source is no change; with another, ValueError."""

@@ -19,9 +19,9 @@ def step(number: int, component: str, *, saw: str = "", through: str = "", wrote
     if STORY.isEnabledFor(logging.INFO):
         told = {"step": number, "component": component, "saw": saw, "through": through, "wrote": wrote, "count": count}
         told = {name: value for name, value in told.items() if value not in ("", None)}
-        words = [f"saw {saw}" if saw else "", f"through {through}" if through else "", f"wrote {wrote}" if wrote else ""]
+        words = ", ".join(f"{name} {told[name]}" for name in ("saw", "through", "wrote") if name in told)
         more = f" (+{count - 1} more)" if count > 1 else ""
-        STORY.info("%s: %s%s", component, ", ".join(word for word in words if word), more, extra={"fields": told})
+        STORY.info("%s: %s%s", component, words, more, extra={"fields": told})
 
 
 class TextFormatter(logging.Formatter):

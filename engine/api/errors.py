@@ -15,7 +15,9 @@ class Cause:
     message: str
 
     def to_dict(self) -> dict[str, str]:
-        return {"reason": self.reason, "message": self.message, "field": self.field}
+        """Empty members are left out, as the server does."""
+        members = {"reason": self.reason, "message": self.message, "field": self.field}
+        return {name: value for name, value in members.items() if value}
 
 
 @dataclass(slots=True)
@@ -67,6 +69,17 @@ class StatusError(Exception):
         return cls(code, status.get("reason", ""), status.get("message", ""), details, causes, retry)
 
 
+class GenericRefusal(StatusError):
+    """One whose Status has its details even when there are none: what Kubernetes says without knowing the object."""
+
+    def to_dict(self) -> dict[str, Any]:
+        status = StatusError.to_dict(self)
+        if "details" not in status:
+            code = status.pop("code")
+            status["details"], status["code"] = {}, code
+        return status
+
+
 def bad_request(message: str) -> StatusError:
     return StatusError(400, "BadRequest", message)
 
@@ -90,3 +103,12 @@ def conflict(group: str, plural: str, name: str, why: str) -> StatusError:
 def qualified(group: str, plural: str) -> str:
     """`deployments.apps`, or `pods` in the core group."""
     return f"{plural}.{group}" if group else plural
+
+
+def invalid(group: str, kind: str, name: str, causes: list[Cause]) -> StatusError:
+    """422: what is wrong with an object's fields, each with its path. `kind` is the kind itself, `Deployment`."""
+    details = {"name": name, "group": group, "kind": kind}
+    faults = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
+    listed = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
+    message = f'{qualified(group, kind)} "{name}" is invalid: {listed}'
+    return StatusError(422, "Invalid", message, {key: value for key, value in details.items() if value}, causes)

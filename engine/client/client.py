@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine._object import Object
-from engine.api.errors import StatusError
 from engine.api.resource import PODS, Resource
-from engine.client.transport import Body, Operation, Page, PatchType, Transport
+from engine.client.transport import Answers, Body, Operation, Page, PatchType, Transport
 
 
 class Client:
@@ -26,8 +25,12 @@ class Client:
         """One page; `limit`, `continue_`, `labelSelector`, `fieldSelector` as query parameters."""
         return await self.transport.list(resource, namespace, query={k.rstrip("_"): v for k, v in query.items()})
 
-    async def create(self, resource: Resource, namespace: str | None, body: Body, *, name: str = "", subresource: str = "") -> Object:
-        return await self.transport.execute(self.creating(resource, namespace, body, name=name, subresource=subresource))
+    async def create(
+        self, resource: Resource, namespace: str | None, body: Body, *, name: str = "", subresource: str = ""
+    ) -> Object:
+        return await self.transport.execute(
+            self.creating(resource, namespace, body, name=name, subresource=subresource)
+        )
 
     async def update(self, resource: Resource, namespace: str | None, body: Body, *, subresource: str = "") -> Object:
         """A stale resourceVersion in `body` raises StatusError 409."""
@@ -54,13 +57,16 @@ class Client:
     async def bind(self, namespace: str, pod: str, node: str) -> Object:
         return await self.transport.execute(self.binding(namespace, pod, node))
 
-    async def batch(self, operations: Sequence[Operation]) -> list[Object | StatusError]:
-        """Many writes at once, each by itself; answers in order, refusals as values."""
+    async def batch(self, operations: Sequence[Operation]) -> Answers:
+        """Many writes at once, each by itself; answers in order, refusals as values. The bodies of all writes belong to
+        the client from the call on: a caller that goes on editing one passes a copy."""
         return await self.transport.batch(operations)
 
     # The same verbs as values, for batches.
 
-    def creating(self, resource: Resource, namespace: str | None, body: Body, *, name: str = "", subresource: str = "") -> Operation:
+    def creating(
+        self, resource: Resource, namespace: str | None, body: Body, *, name: str = "", subresource: str = ""
+    ) -> Operation:
         return Operation("create", resource, namespace, name, body, subresource, options=self._options())
 
     def updating(self, resource: Resource, namespace: str | None, body: Body, *, subresource: str = "") -> Operation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -58,28 +58,38 @@ class Shared:
     log: WatchLog
 
 
+Answers = list[Object | StatusError]
+ByteStream = AsyncGenerator[bytes, None]
+WatchStream = AsyncGenerator[list[WatchEvent], None]
+
+
 class Transport(Protocol):
     """The verbs of the API. Every refusal raises StatusError; a server that cannot be reached raises OSError."""
 
     async def get(
-        self, resource: Resource, namespace: str | None, name: str, *, subresource: str = "", query: Mapping[str, str] = {}
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        subresource: str = "",
+        query: Mapping[str, str] = {},
     ) -> Object: ...
 
     async def list(self, resource: Resource, namespace: str | None, *, query: Mapping[str, str] = {}) -> Page: ...
 
-    def watch(
-        self, resource: Resource, namespace: str | None, *, query: Mapping[str, str] = {}
-    ) -> AsyncIterator[list[WatchEvent]]:
+    def watch(self, resource: Resource, namespace: str | None, *, query: Mapping[str, str] = {}) -> WatchStream:
         """Batches of events, until the server ends the watch. Raises StatusError, 410 included."""
 
     async def execute(self, operation: Operation) -> Object: ...
 
-    async def batch(self, operations: Sequence[Operation]) -> list[Object | StatusError]:
-        """Each operation by itself; the answers in order. One storage group in process, concurrent requests over HTTP."""
+    async def batch(self, operations: Sequence[Operation]) -> Answers:
+        """Each operation by itself; the answers in order. One storage group in process, concurrent requests over HTTP.
+        A server that cannot be reached raises OSError: then any of them may or may not have been done.
 
-    def stream_log(
-        self, namespace: str, name: str, *, query: Mapping[str, str] = {}
-    ) -> AsyncIterator[bytes]: ...
+        `execute` and `batch` take the operations' bodies: nobody may change them afterwards."""
+
+    def stream_log(self, namespace: str, name: str, *, query: Mapping[str, str] = {}) -> ByteStream: ...
 
     def shared(self, resource: Resource) -> Shared | None:
         """The server's own structures when it lives in this process and lends them, else None."""

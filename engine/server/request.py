@@ -19,7 +19,7 @@ ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
 
 @dataclass(slots=True)
 class Request:
-    """One request as a front hands it over. Header names are in lower case; `user` is None when nobody authenticated."""
+    """One request as a front hands it over. Header names are lower case; `user` is None when nobody authenticated."""
 
     method: str
     path: str

@@ -19,7 +19,7 @@ class StorageError(Exception):
 
 
 class IncompatibleData(StorageError):
-    """The data directory was written by another version of the format, or is held by another process."""
+    """The data directory is damaged, was written by another version of the format, or is held by another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Table:
 class Store(Protocol):
     """Where objects live. One asyncio loop owns it.
 
-    Nothing is acknowledged, readable or watchable before it is durable. Caches and logs change in the order of revisions,
-    a group at a time: rows and indexes first, then the log, then the writers' answers.
+    Nothing is acknowledged, readable or watchable before it is durable. Caches and logs change in the order of
+    revisions, a group at a time: rows and indexes first, then the log, then the writers' answers.
     """
 
     async def start(self) -> None:

@@ -1,0 +1,60 @@
+"""RFC 3339 as Kubernetes writes it: UTC, whole seconds (Time) or microseconds (MicroTime)."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+_SECONDS = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+
+def now() -> str:
+    """The current time in whole seconds: `2026-11-23T01:59:11Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def parse(text: str) -> datetime:
+    """An aware datetime in UTC, to the microsecond. ValueError when it is no RFC 3339 time."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(_bad(text))
+    base, fraction, zone = match.groups()
+    try:
+        moment = datetime.fromisoformat(base).replace(tzinfo=UTC)
+        if fraction:
+            moment += timedelta(microseconds=int(fraction[1:7].ljust(6, "0")))
+        if zone != "Z":
+            shift = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6]))
+            moment = moment - shift if zone[0] == "+" else moment + shift
+    except (ValueError, OverflowError):
+        raise ValueError(_bad(text)) from None
+    return moment
+
+
+def format_seconds(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_micro(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def canonical(text: str) -> str:
+    """A Time as Kubernetes writes it. ValueError when it is none."""
+    return text if _SECONDS.fullmatch(text) else format_seconds(parse(text))
+
+
+def canonical_micro(text: str) -> str:
+    """A MicroTime as Kubernetes writes it. ValueError when it is none."""
+    return format_micro(parse(text))
+
+
+def age_seconds(since: str, now_seconds: float) -> float:
+    """How long ago `since` was, in seconds; negative for a moment to come."""
+    return now_seconds - parse(since).timestamp()
+
+
+def _bad(text: str) -> str:
+    return f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}" as "2006"'

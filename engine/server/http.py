@@ -1,0 +1,178 @@
+"""The HTTPS front: sockets, TLS and HTTP/1.1 around an APIServer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Mapping
+
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from engine.server.apiserver import APIServer
+from engine.server.authentication import user_of_certificate
+from engine.server.refusals import MAX_BODY_BYTES, too_large
+from engine.server.request import Request, Response, User
+from engine.server.routes import refused
+
+LOG = logging.getLogger("engine.server.http")
+GZIP_BYTES = 128 * 1024  # answers from this size on are compressed for clients that accept it
+THREAD_BYTES = 1024 * 1024  # … from this size on in a thread
+GZIP_LEVEL = 1
+MAX_LINE_BYTES = 64 * 1024  # of a request's line and each header: selectors can be long
+SHUTDOWN_SECONDS = 5.0
+KEEP_ALIVE_SECONDS = 180.0
+
+
+class HTTPServer:
+    """Listens on one address until it is stopped. Users come from verified client certificates; tokens are the
+    APIServer's business."""
+
+    def __init__(self, server: APIServer, context: ssl.SSLContext) -> None:
+        self._server = server
+        self._context = context
+        self._runner: web.ServerRunner | None = None
+        self._streams: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listens; port 0 takes a free one. Returns the address. Raises OSError when it is taken."""
+        low_level = web.Server(
+            self._handle,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES,
+        )
+        runner = web.ServerRunner(low_level, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port, ssl_context=self._context, backlog=1024).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        bound = runner.addresses[0]
+        self._server.reached_at(f"{bound[0]}:{bound[1]}")
+        return bound[0], bound[1]
+
+    async def stop(self) -> None:
+        """Takes no new connections, ends the streams and lets the other requests finish, within SHUTDOWN_SECONDS."""
+        self._stopping = True
+        for stream in self._streams:
+            stream.cancel()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        try:
+            body = await _body(http)
+        except web.HTTPRequestEntityTooLarge:
+            refusal = refused(too_large())
+            return _whole(refusal, refusal.body, {})
+        url = http.rel_url
+        request = Request(
+            http.method,
+            url.path,
+            _query(url),
+            {name.lower(): value for name, value in http.headers.items()},
+            body,
+            _peer(http),
+        )
+        if http.method in ("GET", "HEAD"):
+            response = await self._server.handle(request)
+        else:
+            # A client that hangs up does not undo its write half-way.
+            response = await asyncio.shield(self._server.handle(request))
+        if not isinstance(response.body, bytes):
+            return await self._stream(http, response, response.body)
+        content = response.body
+        headers: dict[str, str] = {}
+        if len(content) >= GZIP_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+            big = len(content) >= THREAD_BYTES
+            content = await asyncio.to_thread(_gzip, content) if big else _gzip(content)
+            headers = {"Content-Encoding": "gzip"}
+        return _whole(response, content, headers)
+
+    async def _stream(
+        self, http: web.BaseRequest, response: Response, chunks: AsyncIterator[bytes]
+    ) -> web.StreamResponse:
+        """Each chunk is one write. Ends when the chunks do, when the client leaves, or when the server stops."""
+        stream = web.StreamResponse(status=response.status, headers=_headers(response))
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams.add(task)
+        try:
+            await stream.prepare(http)
+            async for chunk in chunks:
+                await stream.write(chunk)
+            await stream.write_eof()
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            await stream.write_eof()
+        except ConnectionError:
+            LOG.debug("the client of %s left", http.rel_url)
+        except Exception:
+            # The answer has begun, so the only way to say that it is not whole is to break it off.
+            LOG.exception("the answer to %s broke off", http.rel_url)
+            if http.transport is not None:
+                http.transport.close()
+        finally:
+            self._streams.discard(task)
+            close = getattr(chunks, "aclose", None)
+            if close is not None:
+                await close()
+        return stream
+
+
+async def _body(http: web.BaseRequest) -> bytes:
+    """Raises HTTPRequestEntityTooLarge as soon as it is known."""
+    if not http.can_read_body:
+        return b""
+    length = http.content_length or 0
+    if length > MAX_BODY_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, length)
+    if http.headers.get("Expect", "").lower() == "100-continue" and http.transport is not None:
+        http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    parts: list[bytes] = []
+    size = 0
+    while part := await http.content.readany():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, size)
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _query(url: URL) -> list[tuple[str, str]]:
+    return list(url.query.items()) if url.raw_query_string else []
+
+
+def _peer(http: web.BaseRequest) -> User | None:
+    transport = http.transport
+    return None if transport is None else user_of_certificate(transport.get_extra_info("peercert"))
+
+
+def _whole(response: Response, content: object, more: Mapping[str, str]) -> web.Response:
+    headers = _headers(response)
+    headers.update(more)
+    return web.Response(status=response.status, body=content, headers=headers)
+
+
+def _headers(response: Response) -> CIMultiDict[str]:
+    headers = CIMultiDict({"Content-Type": response.content_type, **response.headers})
+    for warning in response.warnings:
+        text = warning.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+        headers.add("Warning", f'299 - "{text}"')
+    return headers
+
+
+def _gzip(content: bytes) -> bytes:
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)
+    return packer.compress(content) + packer.flush()
