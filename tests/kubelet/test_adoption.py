@@ -153,10 +153,15 @@ async def test_a_stopped_control_plane_ends_its_containers_and_the_next_starts_t
 
 
 async def test_a_directory_serves_one_kubelet(tmp_path: Path) -> None:
-    async with running(tmp_path):
+    first = await host(tmp_path, [])
+    try:
         with pytest.raises(OSError, match="in use by another kubelet"):
             async with running(tmp_path):
                 pass
+    finally:
+        await kill(first)
+    async with running(tmp_path):
+        pass
 
 
 def test_an_attempt_that_never_began_is_settled_and_cannot_begin_later(tmp_path: Path) -> None:
