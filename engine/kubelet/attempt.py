@@ -120,7 +120,10 @@ def settle(attempts: Sequence[Attempt]) -> list[Attempt]:
         for attempt in attempts:
             if attempt.ended():
                 continue
-            fd = os.open(attempt.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fd = os.open(attempt.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # the directory was removed behind our back
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -155,7 +158,8 @@ def _kill_leftovers(attempts: Sequence[Attempt]) -> None:
     as, or in the session of, the very process on record (pid and start time)."""
     markers = {f"{MARKER}={attempt.marker}".encode() for attempt in attempts}
     states = [attempt.state() for attempt in attempts]
-    leaders = {(state["pid"], state["pid_start"]) for state in states if "pid" in state}
+    boot = shim.boot_id()
+    leaders = {(state["pid"], state["pid_start"]) for state in states if state.get("boot") == boot and "pid" in state}
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         living = list(_living(markers, leaders))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ class ProcessPod:
         self.started_at = ""
         self.containers: dict[str, Container] = {}
         self.next_at: float | None = None
+        self.armed_at: float | None = None  # for which the runtime has a timer
         self.removed = False
         self.established = False  # in this life
         self.object: Object | None = None
@@ -66,6 +68,7 @@ class ProcessPod:
         self._main: list[Container] = []
         self._halted: dict[Path, float] = {}  # grace ordered, by attempt
         self._verdict: Verdict | None = None
+        self._deadline: tuple[float, float] | None = None  # activeDeadlineSeconds, and when it is over by the clock
         self._final = False  # its phase is Succeeded or Failed: nothing starts any more
         self._told: dict[str, Any] = {}  # the status reported last
         self._announced: dict[str, str] = {}  # container → the fault that an event told
@@ -154,9 +157,9 @@ class ProcessPod:
         if limit is None:
             return False
         now = self._host.clock()
-        due = (
-            now + float(limit) - timestamps.age_seconds(self.started_at, timestamps.parse(timestamps.now()).timestamp())
-        )
+        if self._deadline is None or self._deadline[0] != limit:
+            self._deadline = (limit, now + float(limit) - timestamps.age_seconds(self.started_at, time.time()))
+        due = self._deadline[1]
         if now < due:
             self._look_again(due)
             return False
@@ -202,7 +205,8 @@ class ProcessPod:
         facts = Facts(self.address, self._node.address, self._node.allocatable)
         own = environment.variables(pod, spec, facts, lookup)
         args = environment.command(spec, own, self._host.images)
-        env = {**self._host.base_env, "HOSTNAME": self.object.name, **own}
+        hostname = pod["spec"].get("hostname") or self.object.name
+        env = {**self._host.base_env, "HOSTNAME": hostname, **own}
         cwd = spec.get("workingDir") or str(self.directory / "pod.work")
         launch = Launch(args, env, cwd, container.next_restarts(), self._host.log_bytes, self._host.log_files)
         attempt = Attempt.create(container.directory, container.next_number(), launch)

@@ -22,8 +22,9 @@ from pathlib import Path
 from engine._object import Object
 from engine.api.errors import StatusError
 from engine.client.client import Client
+from engine.kubelet import shim
 from engine.kubelet.addresses import REGISTRY, LoopbackAddresses
-from engine.kubelet.attempt import SHUTDOWN, Attempt, settle
+from engine.kubelet.attempt import LOST, SHUTDOWN, Attempt, Ended, settle
 from engine.kubelet.container import Container
 from engine.kubelet.environment import ConfigError, Reference
 from engine.kubelet.pod import ProcessPod
@@ -38,6 +39,11 @@ RETRY_SECONDS = 5.0  # after an error in one pod that nobody expected
 SHUTDOWN_GRACE_SECONDS = 5.0  # the control plane leaves within 10 s
 REMOVED = ".removed"  # ends the name of a pod's directory that is being emptied
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR")  # of the control plane's own environment; no secrets
+
+
+def removed() -> Ended:
+    """The end of a container whose directory somebody took away."""
+    return Ended(137, "", shim.timestamp(), LOST, "the container's directory was removed")
 
 
 class ProcessRuntime:
@@ -217,8 +223,8 @@ class ProcessRuntime:
 
     def _on_ended(self, attempt: Attempt) -> None:
         pod, container = self._owners.pop(attempt.directory)
-        container.ended, container.ended_at = attempt.ended(), self.clock()
-        if pod.object and container.ended and container.ended.reason == "StartError":
+        container.ended, container.ended_at = attempt.ended() or removed(), self.clock()
+        if pod.object and container.ended.reason == "StartError":
             self.record(pod.object, "Warning", "Failed", f"Error: {container.ended.message}")
         self._ended.set()
         self._touch(pod.uid)
@@ -230,7 +236,10 @@ class ProcessRuntime:
     def _collect_due(self) -> None:
         now = self.clock()
         while self._timers and self._timers[0][0] <= now:
-            self._dirty[heapq.heappop(self._timers)[1]] = None
+            at, uid = heapq.heappop(self._timers)
+            self._dirty[uid] = None
+            if (pod := self._pods.get(uid)) and pod.armed_at == at:
+                pod.armed_at = None
 
     def _arm(self) -> None:
         """One timer for all pods."""
@@ -273,8 +282,9 @@ class ProcessRuntime:
             except Exception:
                 LOG.exception("pod %s", pod.object.key if pod.object else uid)
                 pod.next_at = self.clock() + RETRY_SECONDS
-            if pod.next_at is not None:
+            if pod.next_at is not None and pod.next_at != pod.armed_at:
                 heapq.heappush(self._timers, (pod.next_at, uid))
+                pod.armed_at = pod.next_at
             if time.monotonic() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = time.monotonic() + TURN_SECONDS

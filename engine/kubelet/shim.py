@@ -323,6 +323,12 @@ def start_time(pid: int) -> str:
     return process_stat(pid)[19].decode()
 
 
+def boot_id() -> str:
+    """Pids and start times mean something within one boot of the machine."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
 def read_fields(name: str) -> dict[str, str]:
     try:
         with open(name, encoding="utf-8") as file:
@@ -370,7 +376,7 @@ def main(directory: str) -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with open("spec", "rb") as file:
         keeper = Keeper(Spec(file.read()))
-    state = {"shim": str(os.getpid()), "shim_start": start_time(os.getpid())}
+    state = {"boot": boot_id(), "shim": str(os.getpid()), "shim_start": start_time(os.getpid())}
     write_fields("state", state)  # before the fork: begun, whatever comes
     failure = keeper.start()
     if not failure:

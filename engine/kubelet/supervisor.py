@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 SHIM = str(Path(shim.__file__))
 MAX_STARTING = 8  # interpreters that start at a time; a start is some 15 ms of one core
 ADOPT_RETRY_SECONDS = 0.02
+END_RETRY_SECONDS = 5.0  # for a process that the kernel does not end
 
 
 class Supervisor:
@@ -165,5 +166,10 @@ class Supervisor:
 
     def _end(self, attempt: Attempt) -> None:
         self._stops.pop(attempt.directory, None)
-        settle([attempt])
+        try:
+            settle([attempt])
+        except TimeoutError as error:
+            LOG.error("%s: %s", attempt.marker, error)
+            self._loop.call_later(END_RETRY_SECONDS, self._end, attempt)
+            return
         self._on_ended(attempt)

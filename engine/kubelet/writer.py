@@ -34,6 +34,7 @@ class StatusWriter:
         self._newest = newest
         self._through = through
         self._pending: dict[str, Report] = {}  # by uid
+        self._later = 0  # refused reports that are tried again in a moment
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -62,26 +63,36 @@ class StatusWriter:
             self._wake.clear()
             while self._pending:
                 batch = [self._pending.pop(uid) for uid in list(islice(self._pending, BATCH_PODS))]
-                if not await self._write(batch):
+                try:
+                    await self._write(batch)
+                except OSError as error:
+                    LOG.warning("cannot write the status of %d pods: %s", len(batch), error)
+                    self._put_back(batch)
                     await asyncio.sleep(RETRY_SECONDS)
-            self._idle.set()
+            if not self._later:
+                self._idle.set()
 
-    async def _write(self, batch: list[Report]) -> bool:
-        """Statuses first, deletions of what is gone after them. False when it is better to wait before the next."""
-        try:
-            said = [report for report in batch if report.status is not None]
-            failed = await self._send([self._status(report) for report in said], said)
-            lost = {report.uid for report in failed}
-            gone = [report for report in batch if report.gone and report.uid not in lost]
-            failed += await self._send([self._deletion(report) for report in gone], gone)
-        except OSError as error:
-            LOG.warning("cannot write the status of %d pods: %s", len(batch), error)
-            failed = batch
-        else:
-            self._tell(said, gone)
-        for report in failed:
+    def _put_back(self, reports: Iterable[Report]) -> None:
+        """Unless something newer is pending by now."""
+        for report in reports:
             self._pending.setdefault(report.uid, report)
-        return not failed
+
+    def _try_again(self, reports: list[Report]) -> None:
+        self._later -= len(reports)
+        self._put_back(reports)
+        self._wake.set()
+
+    async def _write(self, batch: list[Report]) -> None:
+        """Statuses first, deletions of what is gone after them. What was refused holds nothing else up."""
+        said = [report for report in batch if report.status is not None]
+        failed = await self._send([self._status(report) for report in said], said)
+        lost = {report.uid for report in failed}
+        gone = [report for report in batch if report.gone and report.uid not in lost]
+        failed += await self._send([self._deletion(report) for report in gone], gone)
+        self._tell(said, gone)
+        if failed:
+            self._later += len(failed)
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._try_again, failed)
 
     async def _send(self, operations: list[Operation], reports: list[Report]) -> list[Report]:
         """The reports that have to be sent again."""

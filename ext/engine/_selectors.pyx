@@ -398,15 +398,15 @@ cdef class FieldSelector:
     def parse(str text not None):
         cdef FieldSelector made = FieldSelector.__new__(FieldSelector)
         cdef list requirements = []
-        for part in sorted({match[1] for match in split_terms(text)}):
+        for part in [match[1] for match in split_terms(text)]:
             if not part:
                 continue
             term = split_term(part)
             if term is None:
                 raise ValueError(f"invalid selector: '{text}'; can't understand '{part}'")
             requirements.append((term[1], "!=" if term[2] == "!=" else "=", unescaped(term[3])))
-        made.requirements = tuple(requirements)
-        made.terms = [field_term(path, operator, value) for path, operator, value in requirements]
+        made.requirements = tuple(sorted(set(requirements)))
+        made.terms = [field_term(path, operator, value) for path, operator, value in made.requirements]
         return made
 
     cdef bint selects(self, Object obj) except -1:

@@ -72,7 +72,7 @@ cdef class FieldBucket:
 cdef class Cursor:
     cdef WatchLog log
     cdef long long next  # number of the next record to read
-    cdef long long after  # records up to this revision are not wanted
+    cdef long long after  # not wanted: records up to this revision, which lay ahead when the cursor was made; or -1
     cdef long long passed  # revision of the last record read
     cdef str namespace  # None: all
     cdef LabelSelector labels

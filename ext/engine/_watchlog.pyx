@@ -218,13 +218,11 @@ cdef class WatchLog:
         cursor.namespace = namespace or None
         cursor.labels = label_selector_of(label_selector)
         cursor.fields = field_selector_of(field_selector)
-        cursor.after = self.resource_version if resource_version is None else resource_version
-        if cursor.after < self.floor:
-            raise Expired(f"too old resource version: {cursor.after} ({self.floor})")
-        cursor.next = self.first_after(cursor.after)
-        cursor.passed = cursor.after
-        if cursor.after <= self.resource_version:
-            cursor.after = -1  # the position says it all: a replace may still bring records of this very revision
+        cursor.passed = self.resource_version if resource_version is None else resource_version
+        if cursor.passed < self.floor:
+            raise Expired(f"too old resource version: {cursor.passed} ({self.floor})")
+        cursor.next = self.head if resource_version is None else self.first_after(cursor.passed)
+        cursor.after = cursor.passed if cursor.passed > self.resource_version else -1
         choose_bucket(cursor)
         return cursor
 

@@ -120,7 +120,7 @@ async def test_a_container_whose_shim_was_killed_is_ended_before_the_next_attemp
         await until(lambda: node.log(web))
         (orphan,) = node.log(web)
         state = (node.directory / "pods" / web.uid / "main" / "0" / "state").read_text()
-        os.kill(int(state.split("shim=")[1].split()[0]), signal.SIGKILL)
+        os.kill(int(state.split("\nshim=")[1].split()[0]), signal.SIGKILL)
         await until(lambda: node.container(web)["restartCount"] == 1)
         assert int(orphan) not in living(web.uid)
         assert node.container(web)["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown"
