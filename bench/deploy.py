@@ -3,8 +3,8 @@
     python bench/deploy.py [--replicas 5000] [--nodes 1000] [--mode one|parts] [--storage sqlite|memory] [--json FILE]
 
 `one`: the whole control plane in one process, its programs on the local transport; kubectl comes over HTTPS.
-`parts`: API server, controllers, scheduler and kubelet are processes of their own and speak HTTPS. In both, every write takes
-the API's whole path and is fsynced before it is acknowledged (storage sqlite). Pods are counted by watching them.
+`parts`: API server, controllers, scheduler and kubelet are processes of their own and speak HTTPS. In both, every write
+takes the API's whole path and is fsynced before it is acknowledged (storage sqlite). Pods are counted by watching them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from typing import Any
 
 import uvloop
 
-from engine.api.resource import DEPLOYMENTS, PODS
+from engine import Object
+from engine.api.resource import DEPLOYMENTS, NODES, PODS
 from engine.client.client import Client
 from engine.client.https import HTTPSTransport
 from engine.client.kubeconfig import load
@@ -35,6 +36,7 @@ from engine.server.request import ADMIN
 
 BIN = Path(sys.executable).parent
 PEER_PODS_PER_SECOND = 93  # etcd, kube-apiserver, kube-controller-manager and kube-scheduler 1.36 binding, 2 cores
+SETTLE_SECONDS = 2.0  # between the last node that became ready and kubectl's start
 PARTS = ("controllers", "scheduler", "kubelet")
 
 
@@ -48,6 +50,7 @@ class Phases:
     bound: list[float] = field(default_factory=lambda: [0.0, 0.0])
     running: list[float] = field(default_factory=lambda: [0.0, 0.0])
     available: float = 0.0  # the Deployment's status says so
+    cpu_seconds: dict[str, float] = field(default_factory=dict)  # by process, from kubectl's start to available
 
     @property
     def pods_per_second(self) -> float:
@@ -63,33 +66,54 @@ def manifest(replicas: int) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
 
 
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """A control plane that runs: a client of it, its kubeconfig, and the processes it consists of."""
+
+    client: Client
+    kubeconfig: Path
+    processes: dict[str, int]
+
+    def cpu_seconds(self) -> dict[str, float]:
+        return {name: _cpu_seconds(pid) for name, pid in self.processes.items()}
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @asynccontextmanager
-async def one_process(folder: Path, nodes: int, storage: Any) -> AsyncIterator[tuple[Client, Path]]:
+async def one_process(folder: Path, nodes: int, storage: Any) -> AsyncIterator[Plane]:
     settings = Settings(folder / "data", storage=storage, listen=("127.0.0.1", 0), nodes=nodes, runtime="simulated")
     plane = ControlPlane(settings)
     await plane.start()
     try:
-        yield plane.server.client(ADMIN, "bench"), plane.kubeconfig
+        yield Plane(
+            plane.server.client(ADMIN, "bench"), plane.kubeconfig, {"engine up, and this benchmark": os.getpid()}
+        )
     finally:
         await plane.stop()
 
 
 @asynccontextmanager
-async def parts(folder: Path, nodes: int, storage: str) -> AsyncIterator[tuple[Client, Path]]:
+async def parts(folder: Path, nodes: int, storage: str) -> AsyncIterator[Plane]:
     data = folder / "data"
     async with AsyncExitStack() as stack:
-        listen = ["--listen", "127.0.0.1:0"]
-        await stack.enter_async_context(_part("apiserver", "--data-dir", str(data), "--storage", storage, *listen))
+        processes: dict[str, int] = {}
+        more = ["--data-dir", str(data), "--storage", storage, "--listen", "127.0.0.1:0"]
+        processes["apiserver"] = await stack.enter_async_context(_part("apiserver", *more))
         for name in PARTS:
             more = ["--nodes", str(nodes), "--runtime", "simulated"] if name == "kubelet" else []
-            await stack.enter_async_context(_part(name, "--kubeconfig", str(data / f"{name}.kubeconfig"), *more))
+            kubeconfig = str(data / f"{name}.kubeconfig")
+            processes[name] = await stack.enter_async_context(_part(name, "--kubeconfig", kubeconfig, *more))
         client = Client(HTTPSTransport(load(data / "kubeconfig")), manager="bench")
         stack.push_async_callback(client.transport.close)
-        yield client, data / "kubeconfig"
+        yield Plane(client, data / "kubeconfig", {**processes, "this benchmark": os.getpid()})
 
 
 @asynccontextmanager
-async def _part(name: str, *arguments: str) -> AsyncIterator[None]:
+async def _part(name: str, *arguments: str) -> AsyncIterator[int]:
     command = [str(BIN / "engine"), name, *arguments, "--log-level", "warning"]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout
@@ -97,32 +121,45 @@ async def _part(name: str, *arguments: str) -> AsyncIterator[None]:
     if not line.startswith(b"ready"):
         raise SystemExit(f"engine {name} did not start")
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         await process.wait()
 
 
-async def measure(client: Client, kubeconfig: Path, replicas: int) -> Phases:
-    """Creates the Deployment with kubectl and follows its pods."""
-    informers = Informers(client)
-    pods, deployments = informers.get(PODS), informers.get(DEPLOYMENTS)
+async def measure(plane: Plane, nodes: int, replicas: int) -> Phases:
+    """Waits for the nodes, creates the Deployment with kubectl and follows its pods."""
+    informers = Informers(plane.client)
+    pods, deployments, fleet = (informers.get(resource) for resource in (PODS, DEPLOYMENTS, NODES))
     await informers.start()
+    changes = fleet.subscribe()
+    while sum(_is_ready(node) for node in fleet.cache.list()) < nodes:
+        changes.next_batch()
+        await changes.wait()
+    await asyncio.sleep(SETTLE_SECONDS)
     phases = Phases(replicas)
-    file = kubeconfig.parent / "deployment.json"
+    file = plane.kubeconfig.parent / "deployment.json"
     file.write_text(json.dumps(manifest(replicas)))
+    before = plane.cpu_seconds()
     start = time.perf_counter()
     kubectl = await asyncio.create_subprocess_exec(
-        str(BIN / "kubectl"), "--kubeconfig", str(kubeconfig), "create", "-f", str(file),
-        stdout=asyncio.subprocess.DEVNULL, env={**os.environ, "HOME": str(kubeconfig.parent)},
+        str(BIN / "kubectl"), "--kubeconfig", str(plane.kubeconfig), "create", "-f", str(file),
+        stdout=asyncio.subprocess.DEVNULL, env={**os.environ, "HOME": str(plane.kubeconfig.parent)},
     )  # fmt: skip
     await asyncio.gather(
         _follow_pods(pods.subscribe(), phases, start), _follow_deployment(deployments.subscribe(), phases, start)
     )
+    phases.cpu_seconds = {name: seconds - before[name] for name, seconds in plane.cpu_seconds().items()}
     if await kubectl.wait():
         raise SystemExit("kubectl create failed")
     await informers.stop()
     return phases
+
+
+def _is_ready(node: Object) -> bool:
+    conditions = node.get_path("status.conditions", ())
+    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+    return ready and not node.get_path("spec.taints", ())
 
 
 async def _follow_pods(pods: Subscription, phases: Phases, start: float) -> None:
@@ -171,18 +208,19 @@ def show(phases: Phases, mode: str, storage: str, nodes: int) -> None:
     for name, times in (("pods created", phases.created), ("bound", phases.bound), ("Running", phases.running)):
         print(f"  {name:22}{times[0]:9.3f}{times[1]:9.3f}")
     print(f"  {'Deployment available':22}{'':9}{phases.available:9.3f}")
+    print("  CPU: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases.cpu_seconds.items()))
     rate = phases.pods_per_second
     print(
-        f"  {rate:.0f} pods/s from kubectl create to Running: {rate / PEER_PODS_PER_SECOND:.1f} x the {PEER_PODS_PER_SECOND} pods/s"
+        f"  {rate:.0f} pods/s from kubectl create to Running, {rate / PEER_PODS_PER_SECOND:.1f} x the {PEER_PODS_PER_SECOND} pods/s at"
     )
-    print("  at which etcd, kube-apiserver, kube-controller-manager and kube-scheduler 1.36 bind on 2 such cores")
+    print("  which etcd, kube-apiserver, kube-controller-manager and kube-scheduler 1.36 bind on 2 such cores")
 
 
 async def run(arguments: argparse.Namespace) -> Phases:
     with tempfile.TemporaryDirectory(prefix="engine-deploy-") as folder:
         start = one_process if arguments.mode == "one" else parts
-        async with start(Path(folder), arguments.nodes, arguments.storage) as (client, kubeconfig):
-            return await measure(client, kubeconfig, arguments.replicas)
+        async with start(Path(folder), arguments.nodes, arguments.storage) as plane:
+            return await measure(plane, arguments.nodes, arguments.replicas)
 
 
 def main() -> None:

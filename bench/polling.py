@@ -427,8 +427,8 @@ def table_of(result: dict[str, Any]) -> Table:
     row("requests", lambda side: side["requests"], ",d")
     row("MB received", lambda side: side["bytes_received"] / 1e6, ",.3f")
     row("MB received at start", lambda side: side["startup_bytes"] / 1e6, ",.3f")
-    row("CPU seconds of the reader", lambda side: side["client_cpu_seconds"], ".2f")
-    alone = f"CPU seconds of the server (unread: {nobody['server_cpu_seconds']:.2f})"
+    row("reader, CPU seconds", lambda side: side["client_cpu_seconds"], ".2f")
+    alone = f"server, CPU seconds (unread: {nobody['server_cpu_seconds']:.2f})"
     row(alone, lambda side: side["server_cpu_seconds"], ".2f")
     row("staleness p50, ms", lambda side: side["staleness_p50_ms"], ",.1f")
     row("staleness p99, ms", lambda side: side["staleness_p99_ms"], ",.1f")

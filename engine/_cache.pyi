@@ -64,7 +64,7 @@ class Cache:
 
     def index_keys(self, name: str, value: str) -> builtins.list[str]: ...
     def index_size(self, name: str, value: str) -> int:
-        """How many objects have this value. Costs O(1), except for the index "namespace"."""
+        """How many objects have this value. O(1)."""
 
     def index_values(self, name: str) -> builtins.list[str]: ...
     def add_index(self, name: str, source: IndexSource) -> None:

@@ -89,7 +89,7 @@ class GarbageCollector:
                 return (_key(resource, metadata),) if self._has_work(metadata) else ()
             references = metadata.get("ownerReferences") or []
             before = change.old.peek()["metadata"] if change.old is not None else None
-            keys = []
+            keys: list[str] = []
             if before is not None:
                 old = before.get("ownerReferences") or []
                 if before["uid"] != metadata["uid"]:  # a namesake in its place: nobody told of the deletion

@@ -82,7 +82,7 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         return labels.get(key) in expression["values"]
     if operator == "NotIn":
         return labels.get(key) not in expression["values"]
-    return (key in labels) == (operator == "Exists")
+    return bool((key in labels) == (operator == "Exists"))
 
 
 def adopting(client: Client, resource: Resource, orphan: Object, owner: Object, owner_resource: Resource) -> Operation:

@@ -162,7 +162,7 @@ def _pause(facts: Facts, known: list[Condition]) -> list[Condition]:
 def _advanced(before: Mapping[str, Any], counted: Mapping[str, int]) -> bool:
     """Whether anything moved in the right direction since the status that is stored."""
     updated, replicas = before.get("updatedReplicas", 0), before.get("replicas", 0)
-    return (
+    return bool(
         counted["updatedReplicas"] > updated
         or counted["replicas"] - counted["updatedReplicas"] < replicas - updated
         or counted["readyReplicas"] > before.get("readyReplicas", 0)

@@ -27,7 +27,7 @@ from engine.runtime.controller import Controller, Requeue, Result, Source
 from engine.runtime.events import EventRecorder
 
 BURST = 512  # creates and deletes of one key in one reconcile, so that a big one leaves room for the others
-FIRST_ROUND = 64  # creates before the first answer is looked at; doubles while all succeed
+FIRST_ROUND = 64  # creates before the first answer is looked at; doubles while all succeed, also in the next reconcile
 EVENTS_PER_RECONCILE = 10  # one key's pods that get an Event each; the story of five thousand is the same as of ten
 STATUS_SECONDS = 0.1  # between two status writes of one key while its pods change quickly
 
@@ -89,6 +89,7 @@ class ReplicaSetController:
             str, set[str]
         ] = {}  # ReplicaSet key → pods whose labels nobody compared since they changed
         self._status_written: dict[str, float] = {}  # uid → when
+        self._rounds: dict[str, int] = {}  # uid → how many creates at once succeeded last
         sources = [Source(self._sets, self._set_changed), Source(self._pods, self._pod_changed)]
         self.controller = Controller("replicaset", sources, self.reconcile)
 
@@ -99,6 +100,7 @@ class ReplicaSetController:
         if change.type == "DELETED":
             self._expectations.forget(change.object.uid)
             self._status_written.pop(change.object.uid, None)
+            self._rounds.pop(change.object.uid, None)
             self._unchecked.pop(change.key, None)
             return ()
         if change.type == "ADDED":
@@ -211,6 +213,7 @@ class ReplicaSetController:
         surplus = replicas.count(self._pods.cache, work.uid) - int(work.document["spec"].get("replicas", 1))
         if surplus < 0:
             work.create = min(-surplus, BURST)
+            work.round = self._rounds.get(work.uid, FIRST_ROUND)
         elif surplus > 0:
             pods = replicas.active(self._pods.cache, work.uid)
             chosen = min(surplus, BURST)
@@ -262,7 +265,8 @@ class ReplicaSetController:
             else:
                 work.failure = ("FailedCreate", result)
         work.create = 0 if work.failure else work.create - len(results)
-        work.round *= 2
+        work.round = FIRST_ROUND if work.failure else min(2 * work.round, BURST)
+        self._rounds[work.uid] = work.round
 
     def _creation(self, work: _Work) -> Operation:
         """The same request for every pod of the set: the server gives each its name."""

@@ -1,0 +1,5 @@
+"""Local caches of resources, kept current by list and watch, and what their consumers are told."""
+
+from engine.informers.informer import Change, Informer, Informers, Subscription
+
+__all__ = ["Change", "Informer", "Informers", "Subscription"]

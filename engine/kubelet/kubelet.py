@@ -7,7 +7,6 @@ bound to its nodes, and writes what the runtime reports, all in batches; nothing
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from engine.kubelet.shape import NodeShape
 from engine.kubelet.writer import StatusWriter
 from engine.runtime.events import EventRecorder
 
-LOG = logging.getLogger(__name__)
 BATCH_CHANGES = 250  # some 10 ms of the loop
 SELECTED_NODES = 4  # up to so many nodes have informers of their own pods, where informers cost a connection
 FINAL_WRITES_SECONDS = 2.0

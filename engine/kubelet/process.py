@@ -95,10 +95,13 @@ class ProcessRuntime:
         """OSError when another process holds the directory."""
         self._nodes, self._report = nodes, report
         self._pods_directory.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self._pods_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._lock = os.open(
+            self._pods_directory.with_name("kubelet.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            # Of the process, unlike flock: a shim that was being spawned when we were killed does not hold it on.
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
             os.close(self._lock)
             raise OSError(f"{self._pods_directory} is in use by another kubelet") from None
         self._supervisor = Supervisor(self._on_started, self._on_ended)

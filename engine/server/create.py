@@ -52,6 +52,7 @@ class Create:
             track_update(document, None, options.manager, resource.api_version, kind.schema, now=timestamps.now())
         if generate:
             name = metadata["name"] = generated(generate)
+        metadata.setdefault("name", "")  # judged below with the rest
         metadata["uid"] = new_uid()
         metadata["creationTimestamp"] = timestamps.now()
         for member in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):

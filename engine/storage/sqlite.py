@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ PAGE_ROWS = 1000
 # Rows per statement. One statement is one release of the interpreter lock: row by row (executemany) a busy event loop
 # takes the lock back for 5 ms after each row, which was measured as 360 rows/s instead of 40,000.
 STATEMENT_ROWS = 500
+LOCK_SECONDS = 0.5  # how long the lock of a process that was killed may linger
 CHECKPOINT_PAGES = 4000
 
 # Rows are found by the unique index and live in a rowid table: rows of a few KB would spill out of a WITHOUT ROWID
@@ -72,14 +74,20 @@ class SqliteJournal:
             raise
 
     def _take_lock(self) -> IO[str]:
-        """The kernel drops the lock with the process, however it ends."""
+        """The kernel drops the lock with the process, however it ends, except that a child which the process was just
+        spawning holds on to it until it executes its program: that moment is waited for."""
         lock = open(self._data_dir / "store.lock", "a", encoding="ascii")  # noqa: SIM115
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            raise IncompatibleData(f"data directory {self._data_dir} is in use by another process") from error
-        return lock
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    lock.close()
+                    message = f"data directory {self._data_dir} is in use by another process"
+                    raise IncompatibleData(message) from error
+                time.sleep(0.01)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")

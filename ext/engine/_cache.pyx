@@ -2,7 +2,8 @@
 
 cimport cython
 from cpython.pythread cimport PyThread_get_thread_ident
-from engine._object cimport Object, Path, as_object, path_of, restamped
+from engine._columns cimport column_of
+from engine._object cimport Object, as_object, path_of, restamped
 from engine._rows cimport Place, Rows
 from engine._selectors cimport (
     IN,
@@ -29,7 +30,6 @@ IndexSource = str | Callable[[Object], Iterable[str]]
 
 cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
 cdef str NAMESPACE_PATH = "metadata.namespace"
-cdef tuple QUANTITY_PARENTS = ("requests", "limits", "capacity", "allocatable", "hard", "used", "overhead")
 
 
 # --- Indexes ----------------------------------------------------------------------------------------------------------
@@ -437,7 +437,7 @@ cdef class Cache:
 
     def index_size(self, str name not None, str value not None):
         if name == "namespace" and "namespace" not in self.indexes:
-            return len(self.index_keys(name, value))
+            return self.namespaces.get(value, 0)
         return len((<Index>self.indexes[name]).postings.get(value, ()))
 
     def index_values(self, str name not None):
@@ -448,7 +448,8 @@ cdef class Cache:
     def column(self, str path not None):
         found = self.columns[path]
         if found is None:
-            found = self.columns[path] = column_of(self.rows, path_of(path))
+            objects = query_of(None, None, None, 0, "").scan(self.rows)
+            found = self.columns[path] = column_of(objects, path_of(path))
         return found
 
     def keys(self):
@@ -509,52 +510,6 @@ cdef set gathered(dict postings, tuple values):
     if len(values) == 1:
         return postings.get(values[0], set())
     return set().union(*[postings[value] for value in values if value in postings])
-
-
-# --- Columns ----------------------------------------------------------------------------------------------------------
-
-cdef dict SUFFIXES = {
-    "n": "1e-9", "u": "1e-6", "m": "1e-3", "": 1, "k": "1e3", "M": "1e6", "G": "1e9", "T": "1e12", "P": "1e15",
-    "E": "1e18", "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
-}
-
-
-cdef object milli_units(object value):
-    """A Kubernetes quantity ("500m", "2", "1Gi", 1.5) times 1000, rounded up; 0 when there is none."""
-    from decimal import ROUND_CEILING, Decimal
-
-    if value is None:
-        return 0
-    text = str(value)
-    number = text.rstrip("numkKMGTPEi")
-    suffix = text[len(number):]
-    if suffix not in SUFFIXES:
-        raise ValueError(f"{text!r} is no quantity")
-    return int((Decimal(number) * Decimal(SUFFIXES[suffix]) * 1000).to_integral_value(ROUND_CEILING))
-
-
-cdef object column_of(Rows rows, Path path):
-    import numpy
-
-    cdef list values = [
-        path.find_in(<Object>obj)
-        for obj in rows.between(rows.seek("", False), rows.seek(None, False), 0, False)
-    ]
-    if any([step in QUANTITY_PARENTS for step in path.steps]):
-        return frozen(numpy.array([milli_units(value) for value in values], dtype=numpy.int64))
-    kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int, bool}:
-        return frozen(numpy.array([value or 0 for value in values], dtype=numpy.int64))
-    if kinds <= {int, bool, float}:
-        return frozen(numpy.array([numpy.nan if value is None else value for value in values], dtype=numpy.float64))
-    array = numpy.empty(len(values), dtype=object)
-    array[:] = [None if value is None else text_of_field(value) for value in values]
-    return frozen(array)
-
-
-cdef object frozen(object array):
-    array.flags.writeable = False
-    return array
 
 
 # --- Snapshots and replacements ---------------------------------------------------------------------------------------

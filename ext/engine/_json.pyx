@@ -173,6 +173,8 @@ cdef class _Walk:
         while self.p < self.end and self.p[0] == c'"':
             key.start = self.p + 1
             self.p = skip_string(self.p, self.end)
+            if self.p <= key.start:
+                break  # a quote at the very end: no JSON
             key.size = self.p - key.start - 1
             escaped = memchr(key.start, c"\\", key.size) != NULL
             duplicate = False
@@ -207,6 +209,7 @@ cdef class _Walk:
 
     cdef int read_array(self, const Step *parent, int depth) except -1:
         cdef Step step
+        cdef const char *before
         if depth > MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
         step.parent = parent
@@ -214,7 +217,10 @@ cdef class _Walk:
         step.key.size = 0
         self.p = skip_space(self.p + 1, self.end)
         while self.p < self.end and self.p[0] != c"]":
+            before = self.p
             self.read_value(&step, depth)
+            if self.p == before:
+                break  # no JSON
             if self.odd and self.found is None:
                 return 0
             step.key.size += 1

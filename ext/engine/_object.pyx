@@ -12,7 +12,8 @@ import orjson
 
 cdef enum:
     MAX_PATHS = 1024  # parsed paths kept by their text
-    MAX_PARSED = 1024  # objects that keep their parsed form; a power of two
+    MAX_PARSED = 8192  # objects that keep their parsed form; a power of two
+    MAX_PARSED_BYTES = 16 << 20  # and their JSON in all: parsed it takes some five times as much
 
 
 # --- Paths ------------------------------------------------------------------------------------------------------------
@@ -354,7 +355,9 @@ cdef Object restamped(Object obj, long long resource_version):
 # The objects whose parsed form is kept, the oldest overwritten first. What is parsed costs five times its bytes and the
 # garbage collector's time; what is read is mostly what was written last.
 cdef list PARSED = [None] * MAX_PARSED
-cdef Py_ssize_t LAST_PARSED = 0
+cdef Py_ssize_t FIRST_PARSED = 0  # the oldest one's position; positions only grow
+cdef Py_ssize_t NEXT_PARSED = 0
+cdef Py_ssize_t PARSED_BYTES = 0
 
 cdef Path LABELS = Path("metadata.labels")
 
@@ -395,14 +398,21 @@ cdef class Object:
         return document
 
     cdef int keep(self, dict document) except -1:
-        global LAST_PARSED
+        global FIRST_PARSED, NEXT_PARSED, PARSED_BYTES
         cdef Object oldest
-        LAST_PARSED = (LAST_PARSED + 1) & (MAX_PARSED - 1)
-        oldest = <Object>PARSED[LAST_PARSED]
-        PARSED[LAST_PARSED] = self
         self.document = document
-        if oldest is not None and oldest is not self:
-            oldest.document = None
+        PARSED_BYTES += len(self.raw)
+        while NEXT_PARSED - FIRST_PARSED == MAX_PARSED or (
+            PARSED_BYTES > MAX_PARSED_BYTES and NEXT_PARSED > FIRST_PARSED
+        ):
+            oldest = <Object>PARSED[FIRST_PARSED & (MAX_PARSED - 1)]
+            PARSED[FIRST_PARSED & (MAX_PARSED - 1)] = None
+            FIRST_PARSED += 1
+            PARSED_BYTES -= len(oldest.raw)
+            if oldest is not self:
+                oldest.document = None
+        PARSED[NEXT_PARSED & (MAX_PARSED - 1)] = self
+        NEXT_PARSED += 1
         return 0
 
     cdef bint scannable(self) except -1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -83,6 +84,14 @@ def test_a_key_that_occurs_three_times_is_reported_once() -> None:
 def test_duplicate_fields_of_an_object_with_very_many_keys() -> None:
     members = [f'"k{i}":{i}' for i in range(50_000)]
     assert duplicate_fields(("{" + ",".join(members) + ',"k40000":1}').encode()) == ["k40000"]
+
+
+@given(DOCUMENTS, st.integers(0, 200), st.sampled_from([b"", b'"', b"\\", b"{", b"]", b":", b"\x01", b"\xff"]))
+def test_text_that_is_no_json_ends_the_walk(document: Any, cut: int, tail: bytes) -> None:
+    broken = written(document, ascii_only=False, space="").encode("utf-8", "replace")[:cut] + tail
+    for read in (duplicate_fields, loads, lambda data: splice_resource_version(data, 1)):
+        with suppress(ValueError):
+            read(broken)
 
 
 def test_escaped_keys_are_the_keys_that_they_spell() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Object
+from engine import Object, WatchLog
 from engine._object import ListView, MapView, Path
 
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.text(st.characters(codec="utf-8"), max_size=6))
@@ -269,6 +270,15 @@ def test_paths_lead_to_members_and_elements(path: str, value: str) -> None:
 def test_a_path_that_cannot_be_parsed_is_a_value_error(path: str) -> None:
     with pytest.raises(ValueError, match="path"):
         Object(POD).get_path(path)
+
+
+def test_objects_and_events_are_none_of_the_garbage_collectors_business() -> None:
+    log = WatchLog()
+    cursor = log.cursor()
+    log.append("ADDED", Object(POD), None)
+    (event,) = cursor.next_batch()
+    assert not gc.is_tracked(event)
+    assert not gc.is_tracked(event.object)
 
 
 def test_views_are_not_made_by_hand() -> None:

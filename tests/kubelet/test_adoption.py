@@ -153,10 +153,15 @@ async def test_a_stopped_control_plane_ends_its_containers_and_the_next_starts_t
 
 
 async def test_a_directory_serves_one_kubelet(tmp_path: Path) -> None:
-    async with running(tmp_path):
+    first = await host(tmp_path, [])
+    try:
         with pytest.raises(OSError, match="in use by another kubelet"):
             async with running(tmp_path):
                 pass
+    finally:
+        await kill(first)
+    async with running(tmp_path):
+        pass
 
 
 def test_an_attempt_that_never_began_is_settled_and_cannot_begin_later(tmp_path: Path) -> None:
@@ -176,6 +181,15 @@ def test_an_attempt_that_never_began_is_settled_and_cannot_begin_later(tmp_path:
     os.close(told)
     os.waitpid(pid, 0)
     assert not (attempt.directory / "state").exists()
+
+
+async def test_an_attempt_that_was_not_even_written_is_passed_over(tmp_path: Path) -> None:
+    web = pod("web", shell(f"echo up; {FOREVER}"))
+    (tmp_path / "data" / "pods" / web.uid / "main" / "0").mkdir(parents=True)
+    async with running(tmp_path) as node:
+        node.sync(web)
+        await until(lambda: node.log(web, attempt=1) == ["up"])
+        await until(lambda: node.container(web)["restartCount"] == 0)
 
 
 def test_an_attempt_is_made_once(tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ async def test_a_wrong_type(served: Serving) -> None:
     refused(await served.ask("POST", DEPLOYMENTS, body), 400, "BadRequest", "spec.replicas", "int32")
 
 
+@pytest.mark.parametrize("metadata", [None, {}, {"name": None}, {"name": ""}])
+async def test_no_name(served: Serving, metadata: object) -> None:
+    for path in ("/api/v1/namespaces", "/apis/batch/v1/namespaces/default/jobs", CONFIGMAPS):
+        answer = await served.ask("POST", path, {"metadata": metadata})
+        refused(answer, 422, "Invalid", "metadata.name: Required value: name or generateName is required")
+
+
 async def test_a_selector_that_does_not_match_its_template(served: Serving) -> None:
     answer = await served.ask("POST", DEPLOYMENTS, deployment("x", selects="other"))
     refused(answer, 422, "Invalid", "spec.template.metadata.labels", "`selector` does not match template `labels`")

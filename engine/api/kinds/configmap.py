@@ -60,8 +60,10 @@ def frozen(new: Document, old: Document, members: tuple[str, ...]) -> list[Cause
     ]
 
 
-def decoded_length(base64_text: str) -> int:
-    """The number of bytes that a base64 text stands for."""
+def decoded_length(base64_text: str | None) -> int:
+    """The number of bytes that a base64 text stands for; of none, none."""
+    if not base64_text:
+        return 0
     return len(base64_text) // 4 * 3 - base64_text[-2:].count("=")
 
 

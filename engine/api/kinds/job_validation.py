@@ -67,7 +67,8 @@ def _generated_selector_faults(document: Document) -> list[Cause]:
             causes.append(required(field, f"must be '{value}'"))
         elif found[key] != value:
             causes.append(invalid(field, dict(sorted(found.items())), f"must be '{value}'"))
-    if not label_selector.matches(selector, expected):
+    judged = not label_selector.faults(selector, "spec.selector")
+    if judged and not label_selector.matches(selector, expected):
         causes.append(invalid("spec.selector", label_selector.ordered(selector), "`selector` not auto-generated"))
     return causes
 

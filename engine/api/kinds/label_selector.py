@@ -11,8 +11,6 @@ from engine.api.validation import each_invalid, forbidden, invalid, label_value,
 
 Values = dict[str, Any]
 
-OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
-
 
 def faults(selector: Values, path: str) -> list[Cause]:
     causes: list[Cause] = []
@@ -53,8 +51,11 @@ def matches(selector: Values | None, found: Mapping[str, str]) -> bool:
 
 
 def text(selector: Values | None) -> str:
-    """A selector without faults in the grammar of the `labelSelector` parameter, in key order; nothing for none."""
-    return str(label_selector(selector)) if selector else ""
+    """A selector in the grammar of the `labelSelector` parameter, in key order; nothing for none."""
+    try:
+        return str(label_selector(selector)) if selector else ""
+    except ValueError:  # stored before it was judged, by another version or another server
+        return "<invalid>"
 
 
 def ordered(selector: Values) -> Values:

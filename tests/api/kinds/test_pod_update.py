@@ -75,9 +75,17 @@ def test_tolerations_may_last_another_time() -> None:
 
 
 def test_tolerations_stay() -> None:
-    assert update_faults("Pod", stored(), {"spec": {"tolerations": [{"key": "a", "operator": "Exists"}]}}) == [
+    tolerant = stored(tolerations=[{"key": "a", "operator": "Exists"}])
+    assert update_faults("Pod", tolerant, {"spec": {"tolerations": [{"key": "b", "operator": "Exists"}]}}) == [
         ("spec.tolerations", "Forbidden: existing toleration can not be modified except its tolerationSeconds")
     ]
+
+
+def test_what_the_server_added_need_not_be_repeated() -> None:
+    old = stored()
+    change = {"spec": {"tolerations": None, "priority": None, "preemptionPolicy": None}}
+    assert update_faults("Pod", old, change) == []
+    assert updated("Pod", old, change)["spec"] == old["spec"]
 
 
 def test_gates_are_removed_and_not_added() -> None:

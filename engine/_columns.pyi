@@ -1,0 +1,1 @@
+"""The values of one path as an array. Only compiled modules use it."""
