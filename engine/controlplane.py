@@ -189,8 +189,8 @@ class ControlPlane:
 def calm_collector() -> None:
     """For a process that is a control plane: Python's cycle collector looks less often.
 
-    Objects held decoded are graphs of dicts that refcounts free; each full collection walks all of them for nothing. With
-    5,000 pods the default thresholds cost a third of the time. What is loaded by now is left out for good.
+    Objects held decoded are graphs of dicts that refcounts free; each full collection walks all of them for nothing.
+    With 5,000 pods the default thresholds cost a third of the time. What is loaded by now is left out for good.
     """
     gc.collect()
     gc.freeze()
