@@ -40,7 +40,11 @@ NEWEST_REVISION = (
     "SELECT max((SELECT coalesce(max(revision), 0) FROM objects),"
     " (SELECT coalesce(max(value), 0) FROM meta WHERE name = 'revision'))"
 )
-DELETE = "DELETE FROM objects WHERE (resource, key) IN (VALUES {rows})"
+# Through the join, since `(resource, key) IN (VALUES …)` with more than two rows scans the whole table.
+DELETE = (
+    "DELETE FROM objects WHERE rowid IN (SELECT objects.rowid FROM (VALUES {rows}) AS gone"
+    " CROSS JOIN objects ON objects.resource = gone.column1 AND objects.key = gone.column2)"
+)
 
 
 class SqliteJournal:
@@ -61,6 +65,7 @@ class SqliteJournal:
         try:
             self._data_dir.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
+            self._path.touch(mode=0o600)  # Secrets are in it; what SQLite puts beside it has the same mode
             self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             self._prepare(self._connection)
             return int(self._connection.execute(NEWEST_REVISION).fetchone()[0])

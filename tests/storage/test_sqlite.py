@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from engine._object import Object
 from engine.api.resource import PODS
 from engine.storage import open_store
 from engine.storage.embedded import EmbeddedStore
@@ -236,6 +237,7 @@ NAMES = 7  # per writer, in turn
 WRITER = """
 import asyncio, sys
 NAMES = int(sys.argv[2])
+from engine._object import Object
 from engine.api.resource import PODS
 from engine.storage import open_store
 from tests.storage.writes import RESOURCES, create, delete, stored, update
@@ -314,6 +316,38 @@ async def test_integers_beyond_64_bits_are_kept(tmp_path: Path) -> None:
     assert found is not None
     assert found.get_path("spec.big") == 2**80
     await again.close()
+
+
+async def test_a_deletion_costs_what_it_deletes_and_not_what_is_stored(tmp_path: Path) -> None:
+    def steps_of_ten_deletions(data_dir: Path, stored_rows: int) -> int:
+        journal = SqliteJournal(data_dir)
+        journal.open()
+        objects = [Object(pod(f"p{number:05}")) for number in range(stored_rows)]
+        records = [Record(PODS, each.key, "ADDED", each, number) for number, each in enumerate(objects, 1)]
+        journal.commit(records)
+        steps = 0
+
+        def count() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        journal._opened().set_progress_handler(count, 1)
+        journal.commit([Record(PODS, each.key, "DELETED", each.object, 9999) for each in records[:10]])
+        journal._opened().set_progress_handler(None, 0)
+        assert sum(len(page) for page in journal.load(PODS)) == stored_rows - 10
+        journal.close()
+        return steps
+
+    assert steps_of_ten_deletions(tmp_path / "large", 2000) < 1.5 * steps_of_ten_deletions(tmp_path / "small", 50)
+
+
+def test_nobody_else_can_read_the_store_since_secrets_are_in_it(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "data")
+    journal.open()
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "data").glob("store.sqlite*")}
+    journal.close()
+    assert modes == {"store.sqlite": 0, "store.sqlite-shm": 0, "store.sqlite-wal": 0}
 
 
 async def _once(data_dir: Path) -> int:
