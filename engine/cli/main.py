@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -32,7 +33,16 @@ for command in (up, apiserver, controllers, scheduler, kubelet):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and leaves with its exit code; what goes wrong is one line on standard error."""
+    _hold_standard_streams()
     sys.exit(run(arguments))
+
+
+def _hold_standard_streams() -> None:
+    """Puts /dev/null where the caller closed a standard stream: its number would go to a socket, and libuv aborts the
+    process when it closes one that is below 3."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(opened)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

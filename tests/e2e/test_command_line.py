@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import BIN, Cluster
+from tests.e2e.conftest import BIN, Cluster, until
 
 
 def engine(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -105,3 +105,13 @@ def test_sigterm_ends_it_within_ten_seconds_with_exit_code_0(cluster: Callable[.
     started = time.monotonic()
     assert plane.stop() == 0
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_do_not_end_it(closed: str, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    command = f"{BIN}/engine up --runtime simulated --storage memory --listen 127.0.0.1:0 --kubeconfig {kubeconfig}"
+    process = subprocess.Popen(["sh", "-c", f"exec {command} {closed}"], cwd=tmp_path, stdout=subprocess.PIPE)
+    until(kubeconfig.exists, "it serves")
+    process.terminate()
+    assert process.wait(15) == 0
