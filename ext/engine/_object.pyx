@@ -1,6 +1,7 @@
 """The view of one object, and paths into it."""
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from engine._json cimport Slice, is_plain, loads_exact, locate, spliced, value_at
@@ -278,8 +279,11 @@ Sequence.register(ListView)
 
 
 cdef bytes encoded(object document):
+    """In bytes of just that size: orjson's are cut from a larger buffer, whose rest memory that is kept would waste."""
+    cdef bytes cut
     try:
-        return orjson.dumps(document, default=_plain_or_error)
+        cut = orjson.dumps(document, default=_plain_or_error)
+        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(cut), len(cut))
     except TypeError as error:
         if "64-bit" not in str(error):
             raise ValueError(f"cannot be written as JSON: {error}") from None
