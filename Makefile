@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 SOURCES := $(wildcard ext/engine/*.pyx ext/engine/*.pxd ext/engine/*.h)
 
 .PHONY: setup demo test test-full lint unit bench clean

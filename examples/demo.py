@@ -1,7 +1,7 @@
 """The story of one Deployment, told while it happens: `make demo`.
 
-Starts a control plane with three nodes in a temporary directory, creates `deployment.yml` with the real kubectl, retells
-the five steps from the control plane's own log, shows what kubectl sees, and leaves nothing behind.
+Starts a control plane with three nodes in a temporary directory, creates `deployment.yml` with the real kubectl,
+retells the five steps from the control plane's own log, shows what kubectl sees, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -35,10 +35,19 @@ class ControlPlane:
 
     def __init__(self, folder: Path) -> None:
         self.kubeconfig = folder / "kubeconfig"
-        self.steps: list[dict[str, Any]] = []
+        self.story: Story | None = None  # told while there is one
         self.others: list[str] = []
         command = [str(BIN / "engine"), "up", "--data-dir", str(folder / "data"), "--listen", "127.0.0.1:0"]
-        command += ["--nodes", "3", "--runtime", "process", "--kubeconfig", str(self.kubeconfig), "--log-format", "json"]
+        command += [
+            "--nodes",
+            "3",
+            "--runtime",
+            "process",
+            "--kubeconfig",
+            str(self.kubeconfig),
+            "--log-format",
+            "json",
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
@@ -56,16 +65,16 @@ class ControlPlane:
             except ValueError:
                 self.others.append(line.rstrip())
                 continue
-            if "step" in record:
-                self.steps.append(record)
-            else:
+            if "step" not in record:
                 self.others.append(f"{record['level']} {record['logger']} {record['message']}")
+            elif self.story is not None:
+                self.story.tell(record)
 
     def kubectl(self, *words: str, show: bool = True) -> str:
         if show:
             print(f"\n$ kubectl {' '.join(words)}", flush=True)
         command = [str(BIN / "kubectl"), "--kubeconfig", str(self.kubeconfig), *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
         if show:
             print(done.stdout.rstrip() + done.stderr.rstrip(), flush=True)
         if done.returncode:
@@ -79,16 +88,29 @@ class ControlPlane:
         return code
 
 
-def tell(steps: list[dict[str, Any]], created: datetime) -> None:
-    """The steps in order, each with its time after kubectl's request and what was seen and written."""
-    for number, title in TITLES.items():
-        print(f"\n{number}. {title}")
-        for record in [step for step in steps if step["step"] == number]:
-            after = (datetime.fromisoformat(record["time"]) - created).total_seconds()
-            words = [f"saw {record['saw']}" if "saw" in record else "", f"through {record['through']}" if "through" in record else ""]
-            words.append(f"wrote {record['wrote']}" if "wrote" in record else "")
-            more = f" (and {record['count'] - 1} more)" if record.get("count", 1) > 1 else ""
-            print(f"   {after * 1000:+7.0f} ms  {record['component']:<11} {', '.join(word for word in words if word)}{more}")
+class Story:
+    """Retells the steps as the log brings them, each with its time after the Deployment was stored."""
+
+    def __init__(self) -> None:
+        self._began: datetime | None = None
+        self._told = 0
+
+    def tell(self, step: dict[str, Any]) -> None:
+        number = step["step"]
+        if self._began is None and number > 1:
+            return  # of the nodes, before kubectl spoke
+        now = datetime.fromisoformat(step["time"])
+        self._began = self._began or now
+        if number > self._told:
+            self._told = number
+            print(f"\n{number}. {TITLES[number]}")
+        more = f" and {step['count'] - 1} more" if step.get("count", 1) > 1 else ""
+        print(f"   {(now - self._began).total_seconds() * 1000:+6.0f} ms  {step['component']}")
+        through = f", through the {step['through']}" if "through" in step else ""
+        if "saw" in step:
+            print(f"              saw   {step['saw']}{through}")
+        if "wrote" in step:
+            print(f"              wrote {step['wrote']}{more}", flush=True)
 
 
 def reads(metrics: str) -> dict[str, int]:
@@ -108,19 +130,17 @@ def main() -> None:
     try:
         print(f"engine up: {plane.ready} ({time.monotonic() - started:.1f} s)")
         plane.kubectl("get", "nodes")
+        plane.story = Story()
         plane.kubectl("create", "-f", os.path.relpath(HERE / "deployment.yml"))
-        plane.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+        plane.kubectl("rollout", "status", "deployment/web", "--timeout=60s", show=False)
         plane.kubectl("wait", "--for=condition=Ready", "pods", "--selector=app=web", "--timeout=60s", show=False)
-        deployment = json.loads(plane.kubectl("get", "deployment", "web", "--output=json", show=False))
-        story = [step for step in plane.steps if not step.get("saw", "").startswith("nodes ")]
-        first = next((step for step in story if step["step"] == 1), None)
-        created = datetime.fromisoformat(first["time"] if first else deployment["metadata"]["creationTimestamp"])
-        tell(story, created)
+        plane.story = None
         counts = reads(plane.kubectl("get", "--raw", "/metrics", show=False))
         made = {verb: count for verb, count in counts.items() if verb not in READ_VERBS}
+        told = ", ".join(f"{count} {verb}" for verb, count in sorted(made.items()))
         asked = sum(counts.get(verb, 0) for verb in READ_VERBS)
-        print(f"\n5. Nobody polls: controllers, scheduler and kubelet read their informers' caches\n   {asked} list and get requests;", end="")
-        print(" writes: " + ", ".join(f"{count} {verb}" for verb, count in sorted(made.items())))
+        print("\n5. Nobody polls: controllers, scheduler and kubelet read their informers' caches")
+        print(f"   {asked} list and get requests; writes, events and heartbeats included: " + told)
         plane.kubectl("get", "deploy,rs,pods", "-o", "wide")
         pod = plane.kubectl("get", "pods", "--selector=app=web", "-o", "name", show=False).split()[0]
         plane.kubectl("logs", pod, "--tail=5")

@@ -37,7 +37,7 @@ def main() -> None:
         assert plane.stdout
         assert plane.stderr
         words = plane.stdout.readline().split()
-        assert words and words[0] == "ready", plane.stderr.read()
+        assert words[:1] == ["ready"], plane.stderr.read()
         import ssl
 
         with urllib.request.urlopen(f"{words[1]}/version", context=ssl._create_unverified_context()) as answer:

@@ -71,7 +71,7 @@ def parse_yaml(data: bytes) -> Parsed:
 
 
 def check_depth(value: Any) -> None:
-    """ValueError for more than MAX_DEPTH levels. Level by level, since this looks for what is too deep for recursion."""
+    """ValueError for more than MAX_DEPTH levels. Level by level: what this looks for is too deep for recursion."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -178,7 +178,7 @@ _HERE = "\N{SYMBOL FOR NULL}here"
 
 
 def _field_at(text: str) -> str:
-    """` .spec.replicas` for the member of a JSON document whose value is _HERE; "" when the document has other faults."""
+    """` .spec.replicas` for the member of a JSON document whose value is _HERE; "" when there are other faults."""
     try:
         level = [("", orjson.loads(text))]
     except orjson.JSONDecodeError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,11 @@ import click
 
 from engine import controlplane, logs
 from engine.cli.exits import Failure
-from engine.cli.options import kubeconfig_option, listen_option, log_options, node_options, storage_options
+from engine.cli.options import Address, kubeconfig_option, listen_option, log_options, node_options, storage_options
 from engine.cli.service import run_service, settings_of
 from engine.client.client import Client
-from engine.controlplane import Program, Server
-from engine.informers.informer import Informers
-from engine.runtime.component import run_all
-
-Build = Callable[[Client, Informers], Sequence[Program]]
+from engine.client.kubeconfig import ClusterConfig, ConfigError, load
+from engine.controlplane import Part, Server
 
 
 @click.command()
@@ -53,7 +50,7 @@ def apiserver(kubeconfig: Path | None, log_level: str, log_format: str, **option
 def controllers(kubeconfig: Path, log_level: str, log_format: str) -> None:
     """Run the controllers: Deployment, ReplicaSet, garbage collection, node lifecycle."""
     logs.configure(level=log_level, format=log_format)
-    _run(kubeconfig, "kube-controller-manager", controlplane.controllers)
+    _run(kubeconfig, "kube-controller-manager", lambda client, _: controlplane.controllers(client))
 
 
 @click.command()
@@ -62,7 +59,7 @@ def controllers(kubeconfig: Path, log_level: str, log_format: str) -> None:
 def scheduler(kubeconfig: Path, log_level: str, log_format: str) -> None:
     """Run the scheduler."""
     logs.configure(level=log_level, format=log_format)
-    _run(kubeconfig, "kube-scheduler", controlplane.scheduler)
+    _run(kubeconfig, "kube-scheduler", lambda client, _: controlplane.scheduler(client))
 
 
 @click.command()
@@ -74,60 +71,70 @@ def scheduler(kubeconfig: Path, log_level: str, log_format: str) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("engine-data"),
     show_default="./engine-data",
-    help="Where the containers' state lives (runtime process).",
+    help="Where the serving certificate and, with the runtime process, the containers' state live.",
+)
+@click.option(
+    "--listen",
+    type=Address(),
+    default="127.0.0.1:0",
+    show_default=True,
+    help="Where HTTPS is served to the API server, and so the nodes' address; port 0 takes a free one.",
 )
 @log_options
 def kubelet(
-    kubeconfig: Path, nodes: int, runtime: Any, node_name: str | None, data_dir: Path, log_level: str, log_format: str
+    kubeconfig: Path,
+    nodes: int,
+    runtime: Any,
+    node_name: str | None,
+    data_dir: Path,
+    listen: tuple[str, int],
+    log_level: str,
+    log_format: str,
 ) -> None:
     """Run one or many nodes."""
     logs.configure(level=log_level, format=log_format)
     if node_name is not None and nodes != 1:
         raise click.UsageError(f"--node-name names one node, but --nodes is {nodes}")
+    if _is_any_address(listen[0]):
+        raise click.UsageError(f"--listen {listen[0]} is no address at which the API server could reach this kubelet")
     names = [node_name] if node_name else controlplane.node_names(nodes)
 
-    def build(client: Client, informers: Informers) -> Sequence[Program]:
-        return controlplane.kubelet(client, informers, names, runtime, data_dir)[1]
+    def build(client: Client, config: ClusterConfig) -> Part:
+        return controlplane.kubelet(client, names, runtime, data_dir, listen=listen, client_ca=config.ca)[0]
 
     _run(kubeconfig, "kubelet", build)
 
 
-def _run(kubeconfig: Path, manager: str, build: Build) -> None:
-    """One program against the server of a kubeconfig, until a signal."""
+def _is_any_address(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _run(kubeconfig: Path, manager: str, build: Callable[[Client, ClusterConfig], Part]) -> None:
+    """One part against the server of a kubeconfig, until a signal."""
     from engine.client.https import HTTPSTransport
-    from engine.client.kubeconfig import ConfigError, load
 
     try:
         config = load(kubeconfig)
     except ConfigError as error:
         raise Failure(str(error)) from error
-    task: asyncio.Task[None] | None = None
-    transport: HTTPSTransport | None = None
+    opened: list[tuple[Part, HTTPSTransport]] = []
 
     async def start() -> str:
-        nonlocal task, transport
         transport = HTTPSTransport(config)
-        client = Client(transport, manager=manager)
-        informers = Informers(client)
-        begun = asyncio.Event()
-        programs = [controlplane.when_running(begun), *build(client, informers)]
-        task = asyncio.create_task(run_all(informers, programs), name=manager)
-        waiting = asyncio.create_task(begun.wait())
-        await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if task.done():
-            task.result()
-        return f"ready {manager}"
-
-    async def stop() -> None:
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        if transport is not None:
-            await transport.close()
+        part = build(Client(transport, manager=manager), config)
+        opened.append((part, transport))
+        await part.start()
+        return f"ready {part.name}"
 
     async def failed() -> None:
-        assert task is not None
-        await task
+        await opened[0][0].failed()
+
+    async def stop() -> None:
+        for part, transport in opened:
+            await part.stop()
+            await transport.close()
 
     run_service(start, stop, failed)

@@ -61,10 +61,17 @@ class Attempt:
         entries = [f"restarts={launch.restarts}", f"log_bytes={launch.log_bytes}", f"log_files={launch.log_files}"]
         entries += [f"cwd={launch.cwd}", *(f"arg={arg}" for arg in launch.args)]
         entries += [f"env={name}={value}" for name, value in env.items()]
-        fd = os.open(attempt.directory / "spec", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        draft = attempt.directory / "spec.new"
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(fd, "wb") as file:
             file.write("\0".join(entries).encode("utf-8", "surrogateescape"))
+        draft.rename(attempt.directory / "spec")
         return attempt
+
+    @property
+    def written(self) -> bool:
+        """False when its maker was killed, or failed, before it could be started."""
+        return (self.directory / "spec").exists()
 
     @property
     def marker(self) -> str:
@@ -72,11 +79,9 @@ class Attempt:
 
     @property
     def restarts(self) -> int:
-        """Attempts that ran before this one; 0 when the attempt was not even written."""
-        with suppress(FileNotFoundError):
-            head, _, _ = (self.directory / "spec").read_bytes().partition(b"\0")
-            return int(head.partition(b"=")[2] or 0)
-        return 0
+        """Attempts that ran before this one."""
+        head, _, _ = (self.directory / "spec").read_bytes().partition(b"\0")
+        return int(head.partition(b"=")[2])
 
     def state(self) -> dict[str, str]:
         """What the shim wrote about itself and the container; {} before it began."""

@@ -52,17 +52,18 @@ class Container:
     fault: ConfigError | None = None  # why it cannot be started now
     backoff: Backoff = field(default_factory=Backoff)
     announced_backoff: bool = False
+    _restarts: int = 0
 
     @classmethod
     def recover(cls, directory: Path, now: float) -> Container:
         """As the directory has it. Attempts that did run and have ended must have been settled."""
         container = cls(directory.name, directory)
-        attempts = attempts_of(directory)
-        for attempt in attempts[-KEPT_ATTEMPTS:]:
+        for attempt in [attempt for attempt in attempts_of(directory) if attempt.written][-KEPT_ATTEMPTS:]:
             if container.attempt and container.ended:
                 container._remember_previous()
             container.attempt = attempt
             container.ended = attempt.ended()
+            container._restarts = attempt.restarts
         container.ended_at = now
         return container
 
@@ -80,8 +81,8 @@ class Container:
 
     @property
     def restarts(self) -> int:
-        """Of the newest attempt; one that never started doesn't count."""
-        return self.attempt.restarts if self.attempt else 0
+        """How many attempts ran before the newest one."""
+        return self._restarts
 
     def wants_start(self, policy: str) -> bool:
         """Whether it should run although it does not: not yet begun, or ended and to be restarted."""
@@ -100,16 +101,18 @@ class Container:
         return self.backoff.due(self.ended_at)
 
     def next_number(self) -> int:
-        return self.attempt.number + 1 if self.attempt else 0
+        """Above every number that was ever begun with."""
+        attempts = attempts_of(self.directory)
+        return attempts[-1].number + 1 if attempts else 0
 
     def next_restarts(self) -> int:
-        if self.attempt is None:
-            return 0
+        """An attempt that never started doesn't count."""
         ran = self.ended is not None and self.ended.reason != NEVER_STARTED
-        return self.attempt.restarts + (1 if ran else 0)
+        return self._restarts + (1 if ran else 0)
 
     def begin(self, attempt: Attempt, now: float) -> None:
         """The attempt was created and is on its way."""
+        self._restarts = self.next_restarts()
         if self.ended:
             if self.ended.stopped != SHUTDOWN:
                 self.backoff.count(self.ended_at, now)

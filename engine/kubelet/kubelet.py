@@ -7,7 +7,6 @@ bound to its nodes, and writes what the runtime reports, all in batches; nothing
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from engine.kubelet.shape import NodeShape
 from engine.kubelet.writer import StatusWriter
 from engine.runtime.events import EventRecorder
 
-LOG = logging.getLogger(__name__)
 BATCH_CHANGES = 250  # some 10 ms of the loop
 SELECTED_NODES = 4  # up to so many nodes have informers of their own pods, where informers cost a connection
 FINAL_WRITES_SECONDS = 2.0
@@ -82,6 +80,11 @@ class Kubelet:
 
     def _newest(self, key: str) -> Object | None:
         return next((pod for informer in self._informers if (pod := informer.cache.get(key))), None)
+
+    def pod(self, key: str) -> Object | None:
+        """The newest version of a pod that is bound to one of the nodes."""
+        found = self._newest(key)
+        return found if found is not None and found.peek()["spec"].get("nodeName") in self._facts else None
 
     async def run(self) -> None:
         """Returns when an informer stopped. Raises what keeps the nodes from being registered."""

@@ -79,27 +79,44 @@ async def _limited(lines: AsyncIterator[bytes], limit: int | None) -> AsyncItera
 
 
 async def _lines(attempt: Attempt, options: LogOptions) -> AsyncIterator[bytes]:
+    """What is there, then what comes. One file is open at a time: its successor is looked for at its end."""
     since = _since(options)
-    files = _files(attempt.directory)
-    if options.tail_lines is not None:
-        records = [record for file in files for record in _records(file) if record >= since]
-        yield b"".join(_text(record, options.timestamps) for record in _last(records, options.tail_lines))
-        current = files[-1]
+    if options.tail_lines is None:
+        current = _oldest(attempt.directory)
     else:
-        current = files[0]
-    # Past here nothing is held but one open file: its successor is found when it has been read to the end.
-    while True:
+        text, current = await asyncio.to_thread(_tail, attempt.directory, since, options)
+        yield text
+    while current is not None:
+        # Looked at before the last read: the end is recorded after the last line.
+        over = not options.follow or attempt.ended() is not None or not attempt.directory.exists()
         for chunk in _chunks(current, since, with_timestamps=options.timestamps):
             yield chunk
-        following = _successor(attempt.directory, current)
-        if following is not None:
+        if following := _successor(attempt.directory, current):
+            # Nothing is written any more to a file that has a successor: what came since the read is the rest of it.
+            for chunk in _chunks(current, since, with_timestamps=options.timestamps):
+                yield chunk
             current.close()
             current = following
-        elif options.follow and attempt.ended() is None:
-            await asyncio.sleep(POLL_SECONDS)
-        elif not _grew(current):
+        elif over:
             current.close()
             return
+        else:
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _tail(directory: Path, since: bytes, options: LogOptions) -> tuple[bytes, BinaryIO | None]:
+    """The last lines, and the newest file behind them. Reads no more files than it needs; takes a thread's time."""
+    wanted = options.tail_lines or 0
+    files = _files(directory)
+    records: list[bytes] = []
+    for file in reversed(files):
+        records[:0] = [record for record in _records(file) if record >= since]
+        if sum(_ends_line(record) for record in records) > wanted:
+            break
+    for file in files[:-1]:
+        file.close()
+    text = b"".join(_text(record, options.timestamps) for record in _last(records, wanted))
+    return text, files[-1] if files else None
 
 
 def _since(options: LogOptions) -> bytes:
@@ -122,7 +139,16 @@ def _files(directory: Path) -> list[BinaryIO]:
     return list(opened.values())
 
 
+def _oldest(directory: Path) -> BinaryIO | None:
+    files = _files(directory)
+    for file in files[1:]:
+        file.close()
+    return files[0] if files else None
+
+
 def _rotated(directory: Path) -> list[str]:
+    if not directory.exists():  # removed with its pod
+        return []
     return [name for name in os.listdir(directory) if name.startswith("log.") and name[4:].isdigit()]
 
 
@@ -136,10 +162,6 @@ def _successor(directory: Path, current: BinaryIO) -> BinaryIO | None:
         if at != index:
             file.close()
     return files[index] if index < len(files) else None
-
-
-def _grew(file: BinaryIO) -> bool:
-    return os.fstat(file.fileno()).st_size > file.tell()
 
 
 def _records(file: BinaryIO) -> Iterator[bytes]:
@@ -170,12 +192,16 @@ def _last(records: list[bytes], lines: int) -> Iterator[bytes]:
     """The last lines; a line may be several records."""
     wanted: deque[bytes] = deque()
     for record in reversed(records):
-        if record.split(b" ", 3)[2] == b"F" or not wanted:
+        if _ends_line(record) or not wanted:
             if not lines:
                 break
             lines -= 1
         wanted.appendleft(record)
     return iter(wanted)
+
+
+def _ends_line(record: bytes) -> bool:
+    return record.split(b" ", 3)[2] == b"F"
 
 
 def _text(record: bytes, with_timestamps: bool) -> bytes:

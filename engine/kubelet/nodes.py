@@ -230,6 +230,7 @@ class Nodes:
             "allocatable": dict(facts.allocatable),
             "conditions": conditions,
             "addresses": [{"type": "InternalIP", "address": facts.address}, {"type": "Hostname", "address": name}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": self._shape.port}},
             "nodeInfo": self._info,
         }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from engine.kubelet.environment import ConfigError, Facts, Lookup, Reference
 from engine.kubelet.runtime import Report
 from engine.kubelet.shape import NodeFacts
 
-LOG = logging.getLogger(__name__)
 FAULT_RETRY_SECONDS = 10.0  # how often a missing ConfigMap is looked for again
 REMOVED_GRACE_SECONDS = 1.0  # for containers whose pod is gone from the API
 
@@ -207,6 +205,8 @@ class ProcessPod:
         args = environment.command(spec, own, self._host.images)
         hostname = pod["spec"].get("hostname") or self.object.name
         env = {**self._host.base_env, "HOSTNAME": hostname, **own}
+        if any("\0" in text for text in (*args, *env.values())):
+            raise ConfigError("command, args and env must not contain NUL characters")
         cwd = spec.get("workingDir") or str(self.directory / "pod.work")
         launch = Launch(args, env, cwd, container.next_restarts(), self._host.log_bytes, self._host.log_files)
         attempt = Attempt.create(container.directory, container.next_number(), launch)
@@ -248,7 +248,7 @@ class ProcessPod:
             return Report(self.object.key, self.uid, None, True) if gone else None  # what was said last stands
         wanted = self._status(document, gone)
         if self._final and self.alive:
-            self._look_again(self._host.clock())
+            self._halt_in_order(self._grace, "PodFinished")
         if self._is_told(wanted, current):
             return Report(self.object.key, self.uid, None, True) if gone else None
         self._told = dict(wanted, conditions=[dict(condition) for condition in wanted["conditions"]])

@@ -21,13 +21,15 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class NodeShape:
-    """What every node of a kubelet is like. `address` "" gives each node one of a network that does not exist."""
+    """What every node of a kubelet is like. `address` "" gives each node one of a network that does not exist; `port`
+    is the kubelet's own at that address, 0 for none."""
 
     cpu: str = "8"
     memory: str = "32Gi"
     pods: str = "110"
     storage: str = "100Gi"
     address: str = ""
+    port: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

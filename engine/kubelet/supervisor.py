@@ -55,7 +55,8 @@ class Supervisor:
             self._waiting.remove(attempt)
             self._loop.call_soon(self._end, attempt)
             return
-        attempt.order_stop(grace_seconds, reason)
+        with suppress(FileNotFoundError):  # its directory was removed: the default order stands
+            attempt.order_stop(grace_seconds, reason)
         pidfd = self._shims.get(attempt.directory)
         if pidfd is None:
             self._stops[attempt.directory] = attempt

@@ -133,6 +133,25 @@ class Certificates:
         _write_pair(self.directory / stem, certificate, key)
 
 
+def self_signed(stem: Path, names: Sequence[str]) -> tuple[Path, Path]:
+    """`stem`.crt, a serving certificate that only vouches for itself, and its `stem`.key: made once, and anew when it
+    does not cover every one of `names` (DNS names and IP addresses). Raises OSError when they cannot be written."""
+    certificate = stem.with_name(stem.name + ".crt")
+    if not _is_current(certificate) or not _covers(certificate, names):
+        stem.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        signed = (
+            _builder(name, name, key)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_general(n) for n in names]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        _write_pair(stem, signed, key)
+    return certificate, stem.with_name(stem.name + ".key")
+
+
 def _write_authority(certificates: Certificates) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "engine-ca")])

@@ -1,12 +1,14 @@
-"""The HTTPS front: sockets, TLS and HTTP/1.1 around an APIServer."""
+"""The HTTPS front: sockets, TLS and HTTP/1.1 around whatever answers requests."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
@@ -14,8 +16,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from engine.api.errors import StatusError, bad_request
-from engine.server.apiserver import APIServer
 from engine.server.authentication import user_of_certificate
+from engine.server.podlogs import LogBroken
 from engine.server.refusals import MAX_BODY_BYTES, too_large
 from engine.server.request import Request, Response, User
 from engine.server.routes import refused
@@ -28,6 +30,7 @@ MAX_LINE_BYTES = 64 * 1024  # of a request's line and each header: selectors can
 BODY_SECONDS = 60.0  # that a request has for its body
 SHUTDOWN_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 180.0  # of a connection without a request, also one that has not said its first one whole
+BACKLOG = 1024
 
 
 def _briefly(record: logging.LogRecord) -> bool:
@@ -42,19 +45,20 @@ PROTOCOL = logging.getLogger("engine.server.http.protocol")
 PROTOCOL.addFilter(_briefly)
 
 
+class Handler(Protocol):
+    """Who answers: the API server, a kubelet."""
+
+    async def handle(self, request: Request) -> Response:
+        """Never raises, except that a caller who is cancelled is cancelled."""
+
+
 class HTTPServer:
     """Listens on one address until it is stopped. Users come from verified client certificates; tokens are the
-    APIServer's business."""
+    handler's business."""
 
-    def __init__(
-        self,
-        server: APIServer,
-        context: ssl.SSLContext,
-        *,
-        body_seconds: float = BODY_SECONDS,
-    ) -> None:
+    def __init__(self, handler: Handler, context: ssl.SSLContext, *, body_seconds: float = BODY_SECONDS) -> None:
         """A request whose body is not there after `body_seconds` gets 408."""
-        self._server = server
+        self._handler = handler
         self._body_seconds = body_seconds
         self._context = context
         self._runner: web.ServerRunner | None = None
@@ -63,6 +67,17 @@ class HTTPServer:
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listens; port 0 takes a free one. Returns the address. Raises OSError when it is taken."""
+        return await self._serve(
+            lambda runner: web.TCPSite(runner, host, port, ssl_context=self._context, backlog=BACKLOG)
+        )
+
+    async def start_on(self, listening: socket.socket) -> tuple[str, int]:
+        """The same on a socket that listens already, and is the front's own from here on."""
+        return await self._serve(
+            lambda runner: web.SockSite(runner, listening, ssl_context=self._context, backlog=BACKLOG)
+        )
+
+    async def _serve(self, site: Callable[[web.ServerRunner], web.BaseSite]) -> tuple[str, int]:
         low_level = web.Server(
             self._handle,
             access_log=None,
@@ -75,17 +90,19 @@ class HTTPServer:
         runner = web.ServerRunner(low_level, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port, ssl_context=self._context, backlog=1024).start()
+            await site(runner).start()
         except OSError:
             await runner.cleanup()
             raise
         self._runner = runner
         bound = runner.addresses[0]
-        self._server.reached_at(f"{bound[0]}:{bound[1]}")
         return bound[0], bound[1]
 
-    async def stop(self) -> None:
-        """Takes no new connections, ends the streams and lets the other requests finish, within SHUTDOWN_SECONDS."""
+    async def stop(self, *, streams_seconds: float = 0.0) -> None:
+        """Takes no new connections, ends the streams and lets the other requests finish, within SHUTDOWN_SECONDS.
+        Streams are left alone for `streams_seconds`, if they are about to end by themselves."""
+        if self._streams and streams_seconds:
+            await asyncio.wait(self._streams, timeout=streams_seconds)
         self._stopping = True
         for stream in self._streams:
             stream.cancel()
@@ -109,10 +126,10 @@ class HTTPServer:
             _peer(http),
         )
         if http.method in ("GET", "HEAD"):
-            response = await self._server.handle(request)
+            response = await self._handler.handle(request)
         else:
             # A client that hangs up does not undo its write half-way.
-            response = await asyncio.shield(self._server.handle(request))
+            response = await asyncio.shield(self._handler.handle(request))
         if not isinstance(response.body, bytes):
             return await self._stream(http, response, response.body)
         content = response.body
@@ -159,19 +176,26 @@ class HTTPServer:
             if not self._stopping:
                 raise
             await stream.write_eof()
+        except LogBroken as error:
+            LOG.warning("the answer to %s broke off: %s", http.rel_url, error)
+            _break_off(http)
         except ConnectionError:
             LOG.debug("the client of %s left", http.rel_url)
         except Exception:
-            # The answer has begun, so the only way to say that it is not whole is to break it off.
             LOG.exception("the answer to %s broke off", http.rel_url)
-            if http.transport is not None:
-                http.transport.close()
+            _break_off(http)
         finally:
             self._streams.discard(task)
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
         return stream
+
+
+def _break_off(http: web.BaseRequest) -> None:
+    """The answer has begun, so the only way to say that it is not whole is to end the connection."""
+    if http.transport is not None:
+        http.transport.close()
 
 
 async def _read(http: web.BaseRequest) -> bytes:

@@ -25,6 +25,7 @@ PATCH_MEDIA = (
 WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+GNOSTIC = "application/com.github.proto-openapi.spec.v2"  # what kubectl asks version 2 of the specification for
 STATUS = "io.k8s.apimachinery.pkg.apis.meta.v1.Status"
 PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
 
@@ -52,6 +53,8 @@ class OpenAPI:
                 }
             }
             return Response(200, orjson.dumps(index), JSON)
+        if path == "/openapi/v2" and headers.get("accept", "").startswith(GNOSTIC):
+            return Response(200, _v2_protobuf(self._version), f"{GNOSTIC}.v1.0+protobuf")
         name = path.removeprefix("/openapi/v3/")
         if path != "/openapi/v2" and name not in self._groups:
             raise unknown_resource()
@@ -90,6 +93,17 @@ class OpenAPI:
         schemas = {name: _rewritten(definitions()[name], "#/definitions/") for name in sorted(_reachable(roots))}
         info = {"title": "Kubernetes", "version": self._version}
         return {"swagger": "2.0", "info": info, "paths": {}, "definitions": schemas}
+
+
+def _v2_protobuf(version: str) -> bytes:
+    """Version 2 as a gnostic `Document` without paths: enough for kubectl to find that a kind is not there, which it
+    asks only once version 3 did not know the kind. Fields: 1 swagger, 2 info (1 title, 2 version), 8 paths."""
+
+    def text(number: int, value: bytes) -> bytes:
+        return bytes((number << 3 | 2, len(value))) + value
+
+    info = text(1, b"Kubernetes") + text(2, version.encode())
+    return text(1, b"2.0") + text(2, info) + text(8, b"")
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine._object import Object
+from engine.api import timestamps
 from engine.api.errors import Cause, bad_request, invalid
 from engine.server.selection import TRUE, whole_number
 
@@ -27,12 +28,16 @@ class LogOptions:
     since_time: str = ""
 
 
+class LogBroken(OSError):
+    """A log that ended in the middle, since whoever read it is gone."""
+
+
 class LogSource(Protocol):
     """Whoever can read the logs of running containers."""
 
     async def open(self, pod: Object, options: LogOptions) -> AsyncIterator[bytes]:
         """The log as chunks of bytes; with `follow` it ends when the container does. Raises StatusError when there is
-        none (400: the container is waiting to start)."""
+        none (400: the container is waiting to start), and LogBroken from the iterator."""
 
 
 def log_options(pod: Object, query: Mapping[str, str]) -> LogOptions:
@@ -47,6 +52,11 @@ def log_options(pod: Object, query: Mapping[str, str]) -> LogOptions:
         _count(query, "sinceSeconds", 1),
         query.get("sinceTime", ""),
     )
+    if options.since_time:
+        try:
+            timestamps.parse(options.since_time)
+        except ValueError as error:
+            raise bad_request(str(error)) from None
     if options.since_seconds is not None and options.since_time:
         why = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
         raise invalid("", "PodLogOptions", pod.name, [Cause("FieldValueForbidden", "", why)])

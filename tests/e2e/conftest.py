@@ -73,11 +73,12 @@ class Cluster:
     ) -> subprocess.CompletedProcess[str]:
         command = [str(BIN / "kubectl"), "--kubeconfig", str(self.kubeconfig), *words]
         environment = {**os.environ, "HOME": str(self.folder)}  # its discovery cache lives there
-        done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=timeout, env=environment)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, input=stdin, timeout=timeout, env=environment
+        )
         if check and done.returncode:
-            pytest.fail(
-                f"kubectl {' '.join(words)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log.read_text()[-3000:]}"
-            )
+            said = f"{done.stdout}\n{done.stderr}\n{self.log.read_text()[-3000:]}"
+            pytest.fail(f"kubectl {' '.join(words)}: exit {done.returncode}\n{said}")
         return done
 
     def json(self, *words: str) -> dict[str, Any]:

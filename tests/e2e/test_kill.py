@@ -21,7 +21,7 @@ MARK = "ENGINE_KILL_TEST"
 
 def deployment(folder: Path, replicas: int) -> dict[str, object]:
     """Each container notes its start in a file, and then stays until it is told to go."""
-    script = 'echo "$POD_UID $$" >> "$STARTS"; trap "exit 0" TERM; while :; do sleep 0.2; done'
+    script = 'echo "$POD_UID" >> "$STARTS"; trap "exit 0" TERM; while :; do sleep 0.2; done'
     env = [
         {"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
         {"name": "STARTS", "value": str(folder / "starts")},
@@ -114,7 +114,7 @@ def test_kills_lose_nothing_and_run_nothing_twice(cluster: Callable[..., Cluster
         pod["metadata"]["uid"]: sum(status["restartCount"] for status in pod["status"]["containerStatuses"])
         for pod in plane.pods("app=kill")
     }
-    starts = Counter(line.split()[0] for line in (tmp_path / "starts").read_text().splitlines())
+    starts = Counter(line.strip() for line in (tmp_path / "starts").read_text().splitlines())
     for uid, count in restarts.items():
         assert starts[uid] == count + 1, f"pod {uid} was started {starts[uid]} times with {count} restarts"
 

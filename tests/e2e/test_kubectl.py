@@ -39,6 +39,8 @@ def test_create_ends_in_running_containers(plane: Cluster) -> None:
 def test_replicas_bind_the_same_port_on_their_own_addresses(plane: Cluster) -> None:
     pods = plane.pods("app=web")
     port = pods[0]["spec"]["containers"][0]["ports"][0]["containerPort"]
+    # A container runs before its server listens.
+    until(lambda: plane.kubectl("logs", "--selector=app=web").stdout.count("listening") == 3, "the servers to listen")
     for pod in pods:
         with urllib.request.urlopen(f"http://{pod['status']['podIP']}:{port}/", timeout=5) as answer:
             assert answer.status == 200
@@ -69,7 +71,7 @@ def test_describe(plane: Cluster) -> None:
 
 def test_logs_and_following_them(plane: Cluster) -> None:
     pod = plane.pods("app=web")[0]["metadata"]["name"]
-    until(lambda: plane.kubectl("logs", pod).stdout.strip(), "the container's output")
+    until(lambda: "listening" in plane.kubectl("logs", pod).stdout, "the container's output")
     command = [
         str(BIN / "kubectl"),
         "--kubeconfig",
@@ -161,9 +163,9 @@ def test_an_imperative_create_is_refused_with_the_way_out(plane: Cluster) -> Non
         ('{"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "x"}, "data": {"a": 1}}', "data"),
         ('{"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "X_Y"}}', "metadata.name"),
         (
-            '{"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "x"}, "spec": {"selector": {"matchLabels":'
-            ' {"a": "b"}}, "template": {"metadata": {"labels": {"a": "c"}}, "spec": {"containers": [{"name": "c", "image":'
-            ' "i"}]}}}}',
+            '{"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "x"}, "spec": {"selector":'
+            ' {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "c"}}, "spec": {"containers":'
+            ' [{"name": "c", "image": "i"}]}}}}',
             "spec.template.metadata.labels",
         ),
     ],

@@ -183,6 +183,15 @@ def test_an_attempt_that_never_began_is_settled_and_cannot_begin_later(tmp_path:
     assert not (attempt.directory / "state").exists()
 
 
+async def test_an_attempt_that_was_not_even_written_is_passed_over(tmp_path: Path) -> None:
+    web = pod("web", shell(f"echo up; {FOREVER}"))
+    (tmp_path / "data" / "pods" / web.uid / "main" / "0").mkdir(parents=True)
+    async with running(tmp_path) as node:
+        node.sync(web)
+        await until(lambda: node.log(web, attempt=1) == ["up"])
+        await until(lambda: node.container(web)["restartCount"] == 0)
+
+
 def test_an_attempt_is_made_once(tmp_path: Path) -> None:
     launch = Launch(["/bin/true"], {}, "/", 0)
     Attempt.create(tmp_path / "uid" / "main", 0, launch)

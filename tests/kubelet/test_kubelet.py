@@ -9,6 +9,7 @@ import pytest
 
 from engine.api.resource import LEASES, NODES, PODS
 from engine.kubelet.process import ProcessRuntime
+from engine.kubelet.runtime import Report
 from engine.kubelet.shape import NodeShape
 from engine.kubelet.simulated import Delay, SimulatedRuntime
 from tests.kubelet.cluster import Cluster, cluster
@@ -203,6 +204,27 @@ async def test_writes_wait_for_a_server_that_cannot_be_reached(tmp_path: Path, m
         server.transport.fail = 3
         await server.create_pods("a")
         await until(lambda: server.phases() == {"a": "Running"})
+
+
+async def test_an_address_that_changed_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as server, server.kubelet(SimulatedRuntime()) as kubelet:
+        (pod,) = await server.create_pods("a")
+        await until(lambda: server.phases() == {"a": "Running"})
+        status = {**server.status("a"), "podIP": "10.9.9.9", "podIPs": [{"ip": "10.9.9.9"}]}
+        kubelet._writer.put([Report(pod.key, pod.uid, status)])
+        await kubelet._writer.drained()
+        assert server.status("a")["podIPs"] == [{"ip": "10.9.9.9"}]
+
+
+async def test_a_refused_status_holds_no_other_up(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as server, server.kubelet(SimulatedRuntime()) as kubelet:
+        (pod,) = await server.create_pods("a")
+        await until(lambda: server.phases() == {"a": "Running"})
+        kubelet._writer.put([Report(pod.key, pod.uid, {"phase": 7})])
+        await server.create_pods("b")
+        await until(lambda: server.phases() == {"a": "Running", "b": "Running"})
+        await kubelet._writer.drained()
+        assert kubelet._writer.refused == 1
 
 
 async def test_a_pod_that_took_the_name_of_another_is_a_pod_of_its_own(tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ async def test_rotation_keeps_so_many_files_of_so_many_bytes(tmp_path: Path) -> 
         lines = (await read(node, job)).split()
         assert lines[-1] == "line-399"
         assert lines == [f"line-{n}" for n in range(400 - len(lines), 400)]
+        assert len(lines) > 150
+        assert (await read(node, job, tail_lines=150)).split() == lines[-150:]
 
 
 async def test_follow_goes_across_rotations_and_ends_with_the_container(tmp_path: Path) -> None:

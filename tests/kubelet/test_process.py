@@ -165,6 +165,21 @@ async def test_sidecars_start_before_and_end_after_the_containers(tmp_path: Path
         assert [status["ready"] for status in node.status(job)["initContainerStatuses"]] == [False]
 
 
+async def test_a_sidecar_that_takes_its_time_is_waited_for_without_looking(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    script = f"trap 'touch {gate}.asked' TERM; while ! test -e {gate}; do sleep 0.02; done"
+    async with running(tmp_path) as node:
+        sidecar = shell(script, "proxy", restartPolicy="Always")
+        job = pod("job", shell("exit 0"), initContainers=[sidecar], restartPolicy="Never")
+        node.sync(job)
+        await until(Path(f"{gate}.asked").exists)
+        await until(lambda: node.phase(job) == "Running")
+        assert not node.runtime._timers
+        assert not node.runtime._dirty
+        gate.touch()
+        await until(lambda: node.phase(job) == "Succeeded")
+
+
 async def test_deletion_is_sigterm_then_gone(tmp_path: Path) -> None:
     async with running(tmp_path) as node:
         web = pod("web", shell("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"))

@@ -99,6 +99,7 @@ async def serving(directory: Path, **options: Any) -> AsyncIterator[Serving]:
     await api.start()
     front = HTTPServer(api, certificates.server_context())
     host, port = await front.start("127.0.0.1", 0)
+    api.reached_at(f"{host}:{port}")
     served = Serving(api, front, certificates, f"https://{host}:{port}")
     try:
         yield served
