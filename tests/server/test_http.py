@@ -240,7 +240,7 @@ async def test_a_body_that_does_not_come_is_408_and_writes_nothing(served: Servi
     host, port = await front.start("127.0.0.1", 0)
     context = ssl.create_default_context(cafile=str(served.certificates.authority))
     reader, writer = await asyncio.open_connection(host, port, ssl=context)
-    writer.write(f"POST {CONFIGMAPS} HTTP/1.1\r\nContent-Length: 100\r\n\r\n{{".encode())
+    writer.write(f"POST {CONFIGMAPS} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
     assert b" 408 " in head.splitlines()[0]
     writer.close()
