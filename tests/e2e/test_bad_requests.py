@@ -38,12 +38,14 @@ LONG_TEXT = f"text: &text {'x' * 1_000_000}\nall: [{', '.join(['*text'] * 300_00
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A control plane that was started a second time, so that there is history which it no longer has."""
     made = Cluster(tmp_path_factory.mktemp("bad"), "--nodes", "1", "--runtime", "simulated").start()
-    wire = Wire(made)
-    assert wire.ask("POST", CONFIGMAPS, configmap("kept", {"a": "b"})).status == 201
-    assert wire.ask("POST", DEPLOYMENTS, deployment("kept")).status == 201
-    assert made.stop() == 0
-    yield made.start()
-    assert made.stop() == 0
+    try:
+        wire = Wire(made)
+        assert wire.ask("POST", CONFIGMAPS, configmap("kept", {"a": "b"})).status == 201
+        assert wire.ask("POST", DEPLOYMENTS, deployment("kept")).status == 201
+        assert made.stop() == 0
+        yield made.start()
+    finally:
+        assert made.stop() == 0
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,12 @@ NODES = 3
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Simulated nodes and a rolled-out Deployment, so that there is something of most kinds."""
     made = Cluster(tmp_path_factory.mktemp("client"), "--nodes", str(NODES), "--runtime", "simulated").start()
-    made.kubectl("create", "-f", "-", stdin=json.dumps(deployment("web", 2)))
-    made.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-    yield made
-    assert made.stop() == 0
+    try:
+        made.kubectl("create", "-f", "-", stdin=json.dumps(deployment("web", 2)))
+        made.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+        yield made
+    finally:
+        assert made.stop() == 0
 
 
 @pytest.fixture(scope="module")
