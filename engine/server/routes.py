@@ -173,7 +173,8 @@ class Routes:
         try:
             async with aclosing(events):
                 async for batch in events:
-                    yield writer.write(batch)
+                    for chunk in writer.chunks(batch):
+                        yield chunk
         except StatusError as refusal:
             yield _error_line(refusal)
         except Exception as error:

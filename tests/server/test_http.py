@@ -233,3 +233,16 @@ async def test_more_requests_than_the_bound_are_told_to_come_back_while_health_i
     assert (refused.status, refused.headers["Retry-After"], healthy.status) == (429, "1", 200)
     assert {answer.status for answer in answers} == {504}
     assert (await served.ask("GET", CONFIGMAPS)).status == 200
+
+
+async def test_a_body_that_does_not_come_is_408_and_writes_nothing(served: Serving) -> None:
+    front = HTTPServer(served.api, served.certificates.server_context(), body_seconds=0.1)
+    host, port = await front.start("127.0.0.1", 0)
+    context = ssl.create_default_context(cafile=str(served.certificates.authority))
+    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    writer.write(f"POST {CONFIGMAPS} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    assert b" 408 " in head.splitlines()[0]
+    writer.close()
+    await front.stop()
+    assert (await served.ask("GET", CONFIGMAPS)).json["items"] == []
