@@ -14,7 +14,8 @@ from engine._json import duplicate_fields
 from engine.api.schema import ANY, Schema
 
 MAX_ALIASED_NODES = 1_000_000  # what a YAML body may grow to when its aliases are written out
-MAX_DEPTH = 256  # of nested objects and lists
+MAX_ALIASED_CHARACTERS = 16 * 1024 * 1024  # … of all its scalars together
+MAX_DEPTH = 250  # of nested objects and lists: orjson writes 254
 _SUMMARY_BYTES = 30
 _TOO_DEEP = "exceeded max depth"
 
@@ -40,7 +41,7 @@ def parse_json(data: bytes) -> Parsed:
     except orjson.JSONDecodeError as error:
         raise ValueError(f"couldn't get version/kind; json parse error: {_json_fault(data, error)}") from None
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
-        _check_depth(value)
+        check_depth(value)
     if not duplicate_fields(data):
         return Parsed(value)
     pairs = json.loads(data, object_pairs_hook=Pairs)
@@ -64,15 +65,13 @@ def parse_yaml(data: bytes) -> Parsed:
         value = loader.construct(node) if node is not None else None
     except yaml.YAMLError as error:
         raise _yaml_fault(error) from None
-    except RecursionError:  # an alias inside of what it stands for
-        raise ValueError(f"error converting YAML to JSON: yaml: {_TOO_DEEP}") from None
     finally:
         loader.dispose()
     return Parsed(value, bool(loader.duplicates), None, loader.duplicates)
 
 
-def _check_depth(value: Any) -> None:
-    """Level by level, since a value that is too deep for recursion is what this looks for."""
+def check_depth(value: Any) -> None:
+    """ValueError for more than MAX_DEPTH levels. Level by level: what this looks for is too deep for recursion."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -163,9 +162,35 @@ def _merged(value: Any) -> Any:
 
 def _json_fault(data: bytes, error: orjson.JSONDecodeError) -> str:
     text = data.decode(errors="replace")
+    if "depth limit" in error.msg:
+        return _TOO_DEEP
     if error.pos >= len(text.rstrip()) or "unexpected end" in error.msg:
         return "unexpected end of JSON input"
+    if number := _NUMBER.match(text, error.pos):  # which no float can hold
+        shown = number[0] if len(number[0]) <= _SUMMARY_BYTES else f"{number[0][:_SUMMARY_BYTES]}..."
+        field = _field_at(text[: number.start()] + f'"{_HERE}"' + text[number.end() :])
+        return f"json: cannot unmarshal number {shown} into Go value{field} of type float64"
     return f"invalid character '{text[error.pos]}' looking for beginning of value"
+
+
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?=[\s,\]}]|$)")
+_HERE = "\N{SYMBOL FOR NULL}here"
+
+
+def _field_at(text: str) -> str:
+    """` .spec.replicas` for the member of a JSON document whose value is _HERE; "" when there are other faults."""
+    try:
+        level = [("", orjson.loads(text))]
+    except orjson.JSONDecodeError:
+        return ""
+    for path, node in level:
+        if node == _HERE:
+            return f" {path}"
+        if isinstance(node, dict):
+            level += [(f"{path}.{key}", child) for key, child in node.items()]
+        elif isinstance(node, list):
+            level += [(f"{path}[{index}]", child) for index, child in enumerate(node)]
+    return ""
 
 
 class _Loader(yaml.CSafeLoader):
@@ -174,25 +199,47 @@ class _Loader(yaml.CSafeLoader):
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self.duplicates: list[str] = []
-        self.budget = MAX_ALIASED_NODES
+        self.nodes = MAX_ALIASED_NODES
+        self.characters = MAX_ALIASED_CHARACTERS
 
-    def construct(self, node: yaml.Node) -> Any:
+    def construct(self, node: yaml.Node, depth: int = 1) -> Any:
         """Every alias is written out, within a budget: small bodies can stand for huge documents."""
-        self.budget -= 1
-        if self.budget < 0:
+        self.nodes -= 1
+        if self.nodes < 0 or self.characters < 0:
             raise yaml.YAMLError("document contains excessive aliasing")
+        if isinstance(node, yaml.ScalarNode):
+            self.characters -= len(node.value)
+            return self._scalar(node)
+        if depth > MAX_DEPTH:  # an alias may stand inside of what it stands for
+            raise yaml.YAMLError(_TOO_DEEP)
         if isinstance(node, yaml.SequenceNode):
-            return [self.construct(item) for item in node.value]
-        if not isinstance(node, yaml.MappingNode):
-            return self.construct_object(node)
-        self.flatten_mapping(node)
+            return [self.construct(item, depth + 1) for item in node.value]
         out: dict[str, Any] = {}
+        merged: list[yaml.Node] = []
         for key_node, value_node in node.value:
-            key = _key_text(self.construct(key_node))
+            if key_node.tag == _MERGE:
+                merged += value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+                continue
+            key = _key_text(self.construct(key_node, depth + 1))
             if key in out:
                 self.duplicates.append(f'line {key_node.start_mark.line + 1}: key "{key}" already set in map')
-            out[key] = self.construct(value_node)
+            out[key] = self.construct(value_node, depth + 1)
+        for base in merged:
+            if not isinstance(base, yaml.MappingNode):
+                raise yaml.YAMLError("map merge requires map or sequence of maps as the value")
+            for key, value in self.construct(base, depth + 1).items():
+                out.setdefault(key, value)
         return out
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        """What JSON has too; what has another tag (times, bytes) is the text that is there."""
+        if node.tag not in _JSON_TAGS:
+            return node.value
+        try:
+            return self.construct_object(node)
+        except (ValueError, LookupError):
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.YAMLError(f"cannot decode !!str `{node.value[:_SUMMARY_BYTES]}` as a !!{kind}") from None
 
 
 def _key_text(key: Any) -> str:
@@ -205,6 +252,8 @@ def _key_text(key: Any) -> str:
     raise yaml.YAMLError("invalid map key" if key is not None else "null map key")
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+_JSON_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float", "null", "str"))
 _PLAIN = {
     "tag:yaml.org,2002:bool": (
         r"yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF",
@@ -216,7 +265,7 @@ _PLAIN = {
         r"|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)",
         "-+0123456789.",
     ),
-    "tag:yaml.org,2002:merge": (r"<<", "<"),
+    _MERGE: (r"<<", "<"),
     "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
 }
 _Loader.yaml_implicit_resolvers = {}

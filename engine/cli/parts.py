@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,7 @@ from engine.cli.options import Address, kubeconfig_option, listen_option, log_op
 from engine.cli.service import run_service, settings_of
 from engine.client.client import Client
 from engine.client.kubeconfig import ClusterConfig, ConfigError, load
-from engine.controlplane import Program, Server
-from engine.informers.informer import Informers
-from engine.runtime.component import run_all
-
-Build = Callable[[Client, Informers, ClusterConfig], Sequence[Program]]
+from engine.controlplane import Part, Server
 
 
 @click.command()
@@ -55,9 +50,7 @@ def apiserver(kubeconfig: Path | None, log_level: str, log_format: str, **option
 def controllers(kubeconfig: Path, log_level: str, log_format: str) -> None:
     """Run the controllers: Deployment, ReplicaSet, garbage collection, node lifecycle."""
     logs.configure(level=log_level, format=log_format)
-    _run(
-        kubeconfig, "kube-controller-manager", lambda client, informers, _: controlplane.controllers(client, informers)
-    )
+    _run(kubeconfig, "kube-controller-manager", lambda client, _: controlplane.controllers(client))
 
 
 @click.command()
@@ -66,7 +59,7 @@ def controllers(kubeconfig: Path, log_level: str, log_format: str) -> None:
 def scheduler(kubeconfig: Path, log_level: str, log_format: str) -> None:
     """Run the scheduler."""
     logs.configure(level=log_level, format=log_format)
-    _run(kubeconfig, "kube-scheduler", lambda client, informers, _: controlplane.scheduler(client, informers))
+    _run(kubeconfig, "kube-scheduler", lambda client, _: controlplane.scheduler(client))
 
 
 @click.command()
@@ -106,9 +99,8 @@ def kubelet(
         raise click.UsageError(f"--listen {listen[0]} is no address at which the API server could reach this kubelet")
     names = [node_name] if node_name else controlplane.node_names(nodes)
 
-    def build(client: Client, informers: Informers, config: ClusterConfig) -> Sequence[Program]:
-        ca = config.ca
-        return controlplane.kubelet(client, informers, names, runtime, data_dir, listen=listen, client_ca=ca)[1]
+    def build(client: Client, config: ClusterConfig) -> Part:
+        return controlplane.kubelet(client, names, runtime, data_dir, listen=listen, client_ca=config.ca)[0]
 
     _run(kubeconfig, "kubelet", build)
 
@@ -120,41 +112,29 @@ def _is_any_address(host: str) -> bool:
         return False
 
 
-def _run(kubeconfig: Path, manager: str, build: Build) -> None:
-    """One program against the server of a kubeconfig, until a signal."""
+def _run(kubeconfig: Path, manager: str, build: Callable[[Client, ClusterConfig], Part]) -> None:
+    """One part against the server of a kubeconfig, until a signal."""
     from engine.client.https import HTTPSTransport
 
     try:
         config = load(kubeconfig)
     except ConfigError as error:
         raise Failure(str(error)) from error
-    task: asyncio.Task[None] | None = None
-    transport: HTTPSTransport | None = None
+    opened: list[tuple[Part, HTTPSTransport]] = []
 
     async def start() -> str:
-        nonlocal task, transport
         transport = HTTPSTransport(config)
-        client = Client(transport, manager=manager)
-        informers = Informers(client)
-        begun = asyncio.Event()
-        programs = [controlplane.when_running(begun), *build(client, informers, config)]
-        task = asyncio.create_task(run_all(informers, programs), name=manager)
-        waiting = asyncio.create_task(begun.wait())
-        await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if task.done():
-            task.result()
-        return f"ready {manager}"
-
-    async def stop() -> None:
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        if transport is not None:
-            await transport.close()
+        part = build(Client(transport, manager=manager), config)
+        opened.append((part, transport))
+        await part.start()
+        return f"ready {part.name}"
 
     async def failed() -> None:
-        assert task is not None
-        await task
+        await opened[0][0].failed()
+
+    async def stop() -> None:
+        for part, transport in opened:
+            await part.stop()
+            await transport.close()
 
     run_service(start, stop, failed)

@@ -12,6 +12,7 @@ import click
 
 from engine.cli.exits import Failure
 from engine.controlplane import Settings, calm_collector
+from engine.storage.endpoints import address_of
 
 STOP_SECONDS = 9.5  # from the signal to the exit, with a little to spare before 10
 
@@ -23,6 +24,11 @@ def settings_of(
     endpoints = [endpoint.strip() for endpoint in etcd_endpoints.split(",") if endpoint.strip()]
     if storage == "etcd" and not endpoints:
         raise click.UsageError("--storage etcd needs --etcd-endpoints, such as http://127.0.0.1:2379")
+    for endpoint in endpoints:
+        try:
+            address_of(endpoint)
+        except ValueError as error:
+            raise click.UsageError(f"--etcd-endpoints: {error}") from None
     if endpoints and storage != "etcd":
         raise click.UsageError(f"--etcd-endpoints goes with --storage etcd, not with {storage}")
     return Settings(storage=storage, etcd_endpoints=endpoints, kubeconfig=kubeconfig, **options)

@@ -18,10 +18,10 @@ from typing import Any
 from engine._object import Object
 from engine.api.errors import StatusError
 from engine.api.resource import LEASES, NODES, PODS
+from engine.api.timestamps import rfc3339
 from engine.client.client import Client
 from engine.client.transport import Operation
 from engine.controllers import conditions, taints
-from engine.controllers.timestamps import rfc3339
 from engine.informers.informer import Change, Informers
 from engine.runtime.controller import Controller, Requeue, Result, Source
 from engine.runtime.events import EventRecorder

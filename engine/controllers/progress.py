@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine._object import Object
+from engine.api.timestamps import epoch_seconds, rfc3339
 from engine.controllers import conditions
 from engine.controllers.conditions import Condition
 from engine.controllers.revisions import ReplicaSet
 from engine.controllers.rollout import Strategy
-from engine.controllers.timestamps import epoch_seconds, rfc3339
 
 NO_DEADLINE = 2**31 - 1
 AVAILABLE, PROGRESSING, REPLICA_FAILURE = "Available", "Progressing", "ReplicaFailure"

@@ -13,9 +13,9 @@ from typing import Any
 
 from engine._cache import Cache
 from engine._object import Object
+from engine.api.timestamps import epoch_seconds
 from engine.controllers import conditions
 from engine.controllers.ownership import controller_reference, orphans_of
-from engine.controllers.timestamps import epoch_seconds
 
 REPLICAS = "controllers/replicas"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"

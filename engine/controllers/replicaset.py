@@ -15,13 +15,13 @@ from engine import logs
 from engine._object import Object
 from engine.api.errors import StatusError
 from engine.api.resource import PODS, REPLICASETS
+from engine.api.timestamps import rfc3339
 from engine.client.client import Client
 from engine.client.transport import Operation
 from engine.controllers import conditions, ownership, replicas
 from engine.controllers.expectations import Expectations
 from engine.controllers.ownership import CONTROLLER, by_controller, owner_key
 from engine.controllers.replicas import REPLICAS, replica_states
-from engine.controllers.timestamps import rfc3339
 from engine.informers.informer import Change, Informers
 from engine.runtime.controller import Controller, Requeue, Result, Source
 from engine.runtime.events import EventRecorder

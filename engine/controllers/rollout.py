@@ -125,9 +125,10 @@ def _proportional(strategy: Strategy, active: Sequence[ReplicaSet], status_repli
         share = min(share, left) if adding > 0 else max(share, left)
         sizes[rs.name] = rs.replicas + share
         added += share
-    if adding:
-        first = ordered[0].name
-        sizes[first] = max(0, sizes[first] + adding - added)
+    for rs in ordered:  # what rounding left over: the largest bears it as far as it can, then the next
+        taken = max(adding - added, -sizes[rs.name])
+        sizes[rs.name] += taken
+        added += taken
     return sizes
 
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from engine.api.timestamps import epoch_seconds, rfc3339
 from engine.controllers import conditions
-from engine.controllers.timestamps import epoch_seconds, rfc3339
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"

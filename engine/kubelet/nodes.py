@@ -10,6 +10,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from engine._object import Object
@@ -152,7 +153,7 @@ class Nodes:
         """A Lease that is not there is made."""
         if not names:
             return
-        now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1000 % 1_000_000:06d}Z"
+        now = timestamps.format_micro(datetime.now(UTC))
         operations = [
             self._new_lease(name, now) if name in self._no_lease else self._renewal(name, now) for name in names
         ]

@@ -13,6 +13,7 @@ from typing import Any
 from engine._object import Object
 from engine.api.errors import StatusError
 from engine.api.resource import EVENTS
+from engine.api.timestamps import rfc3339
 from engine.client.client import Client
 from engine.client.transport import Operation
 from engine.informers.backoff import Backoff
@@ -171,7 +172,7 @@ class EventRecorder:
 
     def _operation(self, series: _Series) -> Operation:
         if series.created:
-            patch = {"count": series.count, "lastTimestamp": _rfc3339(series.last)}
+            patch = {"count": series.count, "lastTimestamp": rfc3339(series.last)}
             return self._client.patching(EVENTS, series.namespace, series.name, patch)
         return self._client.creating(EVENTS, series.namespace, self._event(series))
 
@@ -196,8 +197,8 @@ class EventRecorder:
             "source": {"component": self._component, **({"host": self._host} if self._host else {})},
             "reportingComponent": self._component,
             "reportingInstance": self._host,
-            "firstTimestamp": _rfc3339(series.first),
-            "lastTimestamp": _rfc3339(series.last),
+            "firstTimestamp": rfc3339(series.first),
+            "lastTimestamp": rfc3339(series.last),
             "eventTime": None,
             "count": series.count,
         }
@@ -206,7 +207,3 @@ class EventRecorder:
         """Unique for this recorder: the time in nanoseconds, never the same twice."""
         self._last_name = max(self._last_name + 1, int(self._clock() * 1e9))
         return f"{about.name[:MAX_OBJECT_NAME]}.{self._last_name:x}"
-
-
-def _rfc3339(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine import logs
 from engine._object import Object
+from engine.api import timestamps
 from engine.api.errors import StatusError
 from engine.api.resource import NODES, PODS
 from engine.client.client import Client
@@ -185,7 +186,7 @@ class Scheduler:
 
     async def _reject(self, failed: Sequence[tuple[Waiting, str]]) -> None:
         news = [(waiting, message) for waiting, message in failed if waiting.told != message]
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = timestamps.now()
         operations = [self._telling(waiting.pod, message, now) for waiting, message in news]
         for waiting, _ in failed:
             self.queue.park(waiting)

@@ -260,7 +260,7 @@ class APIServer:
         return await self._one("delete", resource, namespace, name, body, user, "", options)
 
     async def batch(self, operations: Sequence[Operation], *, user: User) -> Answers:
-        """Each operation by itself, the answers in order: all of them are prepared, then committed in one group."""
+        """Each operation by itself, the answers in order: prepared and committed in groups, not one by one."""
         results: Answers = []
         requests: Requests = []
         refused: dict[int, StatusError] = {}

@@ -20,6 +20,7 @@ from engine.storage.encoding import encode
 from engine.storage.store import Store, Write
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+MAX_GRACE_SECONDS = 365 * 24 * 3600 * 1000  # a deletionTimestamp's year has four digits
 FINISHED = ("Succeeded", "Failed")
 # Kubernetes answers these deletes with the object, all others with a Status.
 ANSWERED_WITH_OBJECT = (SERVICES, SERVICEACCOUNTS)
@@ -134,7 +135,8 @@ def _mark_graceful(document: Document, options: DeleteOptions) -> None:
     if "deletionTimestamp" in metadata:
         before = metadata.get("deletionGracePeriodSeconds", 0)
         if grace is not None and grace < before:
-            ends = timestamps.parse(metadata["deletionTimestamp"]) + timedelta(seconds=grace - before)
+            sooner = timedelta(seconds=min(before, MAX_GRACE_SECONDS) - min(grace, MAX_GRACE_SECONDS))
+            ends = timestamps.parse(metadata["deletionTimestamp"]) - sooner
             metadata["deletionTimestamp"] = timestamps.format_seconds(ends)
             metadata["deletionGracePeriodSeconds"] = grace
         return
@@ -146,7 +148,8 @@ def _mark_graceful(document: Document, options: DeleteOptions) -> None:
 
 
 def _begin(metadata: dict[str, Any], grace_seconds: int) -> None:
-    metadata["deletionTimestamp"] = timestamps.format_seconds(datetime.now(UTC) + timedelta(seconds=grace_seconds))
+    ends = datetime.now(UTC) + timedelta(seconds=min(grace_seconds, MAX_GRACE_SECONDS))
+    metadata["deletionTimestamp"] = timestamps.format_seconds(ends)
     metadata["deletionGracePeriodSeconds"] = grace_seconds
     if metadata.get("generation"):
         metadata["generation"] += 1  # whoever acts on the object acts differently from now on

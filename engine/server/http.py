@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 from multidict import CIMultiDict
 from yarl import URL
 
+from engine.api.errors import StatusError, bad_request
 from engine.server.authentication import user_of_certificate
 from engine.server.podlogs import LogBroken
 from engine.server.refusals import MAX_BODY_BYTES, too_large
@@ -25,9 +27,22 @@ GZIP_BYTES = 128 * 1024  # answers from this size on are compressed for clients 
 THREAD_BYTES = 1024 * 1024  # … from this size on in a thread
 GZIP_LEVEL = 1
 MAX_LINE_BYTES = 64 * 1024  # of a request's line and each header: selectors can be long
+BODY_SECONDS = 60.0  # that a request has for its body
 SHUTDOWN_SECONDS = 5.0
-KEEP_ALIVE_SECONDS = 180.0
+KEEP_ALIVE_SECONDS = 180.0  # of a connection without a request, also one that has not said its first one whole
 BACKLOG = 1024
+
+
+def _briefly(record: logging.LogRecord) -> bool:
+    """What is no HTTP is its sender's fault: one line, and only for who asks for it."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError):
+        record.msg, record.exc_info = f"{record.msg}: {type(record.exc_info[1]).__name__}", None
+        return LOG.isEnabledFor(logging.DEBUG)
+    return True
+
+
+PROTOCOL = logging.getLogger("engine.server.http.protocol")
+PROTOCOL.addFilter(_briefly)
 
 
 class Handler(Protocol):
@@ -41,8 +56,10 @@ class HTTPServer:
     """Listens on one address until it is stopped. Users come from verified client certificates; tokens are the
     handler's business."""
 
-    def __init__(self, handler: Handler, context: ssl.SSLContext) -> None:
+    def __init__(self, handler: Handler, context: ssl.SSLContext, *, body_seconds: float = BODY_SECONDS) -> None:
+        """A request whose body is not there after `body_seconds` gets 408."""
         self._handler = handler
+        self._body_seconds = body_seconds
         self._context = context
         self._runner: web.ServerRunner | None = None
         self._streams: set[asyncio.Task[None]] = set()
@@ -64,6 +81,7 @@ class HTTPServer:
         low_level = web.Server(
             self._handle,
             access_log=None,
+            logger=PROTOCOL,
             handler_cancellation=True,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             max_line_size=MAX_LINE_BYTES,
@@ -94,9 +112,9 @@ class HTTPServer:
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
         try:
-            body = await _body(http)
-        except web.HTTPRequestEntityTooLarge:
-            refusal = refused(too_large())
+            body = await self._body(http)
+        except StatusError as error:
+            refusal = refused(error)
             return _whole(refusal, refusal.body, {})
         url = http.rel_url
         request = Request(
@@ -121,6 +139,25 @@ class HTTPServer:
             content = await asyncio.to_thread(_gzip, content) if big else _gzip(content)
             headers = {"Content-Encoding": "gzip"}
         return _whole(response, content, headers)
+
+    async def _body(self, http: web.BaseRequest) -> bytes:
+        """Raises StatusError: 413 as soon as it is known, 408, and 400 for a body that breaks its own encoding."""
+        if not http.can_read_body:
+            return b""
+        if (http.content_length or 0) > MAX_BODY_BYTES:
+            raise too_large()
+        if http.headers.get("Expect", "").lower() == "100-continue" and http.transport is not None:
+            http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        try:
+            if http.content.is_eof():
+                return await _read(http)
+            async with asyncio.timeout(self._body_seconds):
+                return await _read(http)
+        except TimeoutError:
+            why = f"the body of the request was not there within {self._body_seconds:g} s"
+            raise StatusError(408, "Timeout", why) from None
+        except (web.RequestPayloadError, PayloadEncodingError) as error:
+            raise bad_request(f"the body of the request cannot be read: {error}") from None
 
     async def _stream(
         self, http: web.BaseRequest, response: Response, chunks: AsyncIterator[bytes]
@@ -161,21 +198,13 @@ def _break_off(http: web.BaseRequest) -> None:
         http.transport.close()
 
 
-async def _body(http: web.BaseRequest) -> bytes:
-    """Raises HTTPRequestEntityTooLarge as soon as it is known."""
-    if not http.can_read_body:
-        return b""
-    length = http.content_length or 0
-    if length > MAX_BODY_BYTES:
-        raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, length)
-    if http.headers.get("Expect", "").lower() == "100-continue" and http.transport is not None:
-        http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+async def _read(http: web.BaseRequest) -> bytes:
     parts: list[bytes] = []
     size = 0
     while part := await http.content.readany():
         size += len(part)
         if size > MAX_BODY_BYTES:
-            raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, size)
+            raise too_large()
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 

@@ -15,9 +15,10 @@ from engine._object import Object
 from engine.api.errors import StatusError, bad_request
 from engine.api.kind import Kind
 from engine.server.refusals import ExpiredList, expired, version_ahead
-from engine.server.selection import Selection, Versioned, list_version, selection
+from engine.server.selection import Selection, Versioned, list_version, selection, whole_number
 from engine.storage.store import Store
 
+MAX_LIMIT = 1 << 32  # no list is longer
 MAX_PINS = 64  # moments that continued lists can still read
 MAX_PIN_SECONDS = 300.0
 TOKEN_VERSION = "meta.k8s.io/v1"
@@ -143,10 +144,7 @@ def _cut(items: list[Object], revision: int, left: int, wanted: Selection) -> Pa
 
 
 def _limit(text: str) -> int:
-    try:
-        return int(text or 0)
-    except ValueError:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    return min(whole_number(text), MAX_LIMIT) if text else 0
 
 
 def _text(token: _Token, namespace: str | None) -> str:

@@ -14,7 +14,7 @@ from engine.api.managedfields import MAX_MANAGER_LENGTH, manager_name
 from engine.api.validation import not_supported, required
 from engine.server.negotiation import YAML
 from engine.server.refusals import invalid_options
-from engine.server.selection import TRUE
+from engine.server.selection import TRUE, whole_number
 
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 
@@ -122,7 +122,8 @@ def _dry_run_causes(value: Any) -> list[Cause]:
 
 
 def _integer(value: Any, field: str) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise bad_request(f'{field}: "{value}" is no number') from None
+    if isinstance(value, str):
+        return whole_number(value)
+    if type(value) is not int or not -(1 << 63) <= value < 1 << 63:
+        raise bad_request(f"json: cannot unmarshal {orjson.dumps(value).decode()} into field {field} of type int64")
+    return value

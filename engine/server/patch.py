@@ -53,14 +53,14 @@ class Patch:
             made = _patched(request, scale_of(kind, live).peek(), self._scale_schema)
             return self._subresources.patch_scale(request, live, made.document, options)
         made = _patched(request, live.peek(), kind.schema)
-        decoded = _decoded(made.document, live, kind, options)
+        decoded = _decoded(made, live, kind, options)
         document = decoded.document
         named = _named_version(made.document, live)
         if not named:
             # The version that is patched is no precondition of the client's.
             document["metadata"].pop("resourceVersion", None)
         kind.default(document)
-        return self._update.prepare_document(request, live, document, options, made.duplicates + decoded.warnings)
+        return self._update.prepare_document(request, live, document, options, decoded.warnings)
 
     def _apply(self, request: WriteRequest, options: WriteOptions) -> Prepared:
         """What the manager wants to own is merged in; an object that is not there is created."""
@@ -96,16 +96,22 @@ def _configuration(request: WriteRequest, options: WriteOptions) -> tuple[Docume
     return parse_apply(data, request.kind.resource, request.name, options.field_validation)
 
 
-def _decoded(patched_document: Document, live: Object, kind: Kind, options: WriteOptions) -> Decoded:
+def _decoded(made: Patched, live: Object, kind: Kind, options: WriteOptions) -> Decoded:
     """Decodes what the patch touched. A member that is the stored one itself has been decoded when it was stored."""
     old = live.peek()
     changed = {
         name: value
-        for name, value in patched_document.items()
+        for name, value in made.document.items()
         if name == "metadata" or name not in old or value is not old[name]
     }
-    found = decode_patched(changed, kind.schema, kind.resource, field_validation=options.field_validation)
-    for name in patched_document:
+    found = decode_patched(
+        changed,
+        kind.schema,
+        kind.resource,
+        field_validation=options.field_validation,
+        duplicates=made.duplicates,
+    )
+    for name in made.document:
         if name not in changed:
             found.document[name] = old[name]
     return found

@@ -9,7 +9,7 @@ from typing import Protocol
 from engine._object import Object
 from engine.api import timestamps
 from engine.api.errors import Cause, bad_request, invalid
-from engine.server.selection import TRUE
+from engine.server.selection import TRUE, whole_number
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
@@ -86,9 +86,8 @@ def _count(query: Mapping[str, str], name: str, least: int) -> int | None:
     text = query.get(name, "")
     if not text:
         return None
-    if not text.removeprefix("-").isdigit():
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    if int(text) < least:
+    count = whole_number(text)
+    if count < least:
         why = f"Invalid value: {text}: must be greater than or equal to {least}"
         raise invalid("", "PodLogOptions", "", [Cause("FieldValueInvalid", name, why)])
-    return int(text)
+    return count

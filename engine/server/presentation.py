@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from engine.server.lists import Page
 from engine.server.negotiation import JSON, Representation
 from engine.server.watch import WatchEvent
 
+CHUNK_BYTES = 256 * 1024
 # What `includeObject` says that a Table's rows carry.
 INCLUDE: Mapping[str, Include] = {"": "Metadata", "Metadata": "Metadata", "Object": "Object", "None": "None"}
 
@@ -61,11 +62,20 @@ class EventWriter:
         self._query = query
         self._first = True
 
-    def write(self, events: Iterable[WatchEvent]) -> bytes:
-        """The events as one chunk: in plain JSON the bytes that all watchers share."""
-        if not self._form.shape:
-            return b"".join([event.encoded for event in events])
-        return b"".join([self._line(event) for event in events])
+    def chunks(self, events: Iterable[WatchEvent]) -> Iterator[bytes]:
+        """The events, joined to chunks of about CHUNK_BYTES, each made when the one before is sent: a reader that does
+        not read costs one chunk. In plain JSON they are the bytes that all watchers share."""
+        lines: list[bytes] = []
+        size = 0
+        for event in events:
+            line = self._line(event) if self._form.shape else event.encoded
+            lines.append(line)
+            size += len(line)
+            if size >= CHUNK_BYTES:
+                yield b"".join(lines)
+                lines, size = [], 0
+        if lines:
+            yield b"".join(lines)
 
     def _line(self, event: WatchEvent) -> bytes:
         found = event.object

@@ -47,6 +47,12 @@ def unprocessable() -> StatusError:
     return GenericRefusal(422, "Invalid", "the server rejected our request due to an error in our request")
 
 
+def too_many() -> StatusError:
+    """The server is at its bound: the client is to come back in a second."""
+    message = "Too many requests, please try again later."
+    return StatusError(429, "TooManyRequests", message, retry_after_seconds=1)
+
+
 def too_large() -> StatusError:
     return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {MAX_BODY_BYTES}")
 

@@ -23,6 +23,7 @@ from engine.server.refusals import (
     internal_error,
     method_not_allowed,
     too_large,
+    too_many,
     unsupported_include,
 )
 from engine.server.request import Request, Response, User
@@ -39,6 +40,7 @@ TEXT = "text/plain; charset=utf-8"
 HEALTH = ("/healthz", "/livez", "/readyz")
 PUBLIC = (*HEALTH, "/version")  # answered to anybody
 KUBERNETES = ("1", "37")  # whose API this is
+MAX_IN_FLIGHT = 600  # requests that wait for their answer; kube-apiserver's 400 reads and 200 writes together
 WRITES: dict[str, Verb] = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -63,17 +65,23 @@ class Routes:
         self.discovery = Discovery(server.kinds)
         self._openapi = OpenAPI(server.kinds, version=version)
         self.ready = False
+        self._in_flight = 0
 
     async def handle(self, request: Request) -> Response:
         began = time.perf_counter()
         call = Call(request, User("system:anonymous", ("system:unauthenticated",)))
+        self._in_flight += 1
         try:
+            if self._in_flight > MAX_IN_FLIGHT and not request.path.startswith(HEALTH):
+                raise too_many()
             response = await self._answer(call)
         except StatusError as refusal:
             response = refused(refusal)
         except Exception as error:
             LOG.exception("%s %s failed", request.method, request.path)
             response = refused(internal_error(f"{type(error).__name__}: {error}"))
+        finally:
+            self._in_flight -= 1
         verb = call.verb or request.method
         self._server.metrics.observe(verb, call.resource, response.status, time.perf_counter() - began)
         return response
@@ -165,7 +173,8 @@ class Routes:
         try:
             async with aclosing(events):
                 async for batch in events:
-                    yield writer.write(batch)
+                    for chunk in writer.chunks(batch):
+                        yield chunk
         except StatusError as refusal:
             yield _error_line(refusal)
         except Exception as error:

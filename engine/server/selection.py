@@ -134,6 +134,16 @@ def watch_version(query: Mapping[str, str]) -> tuple[Versioned, bool | None]:
     return Versioned(bool(text), version, match), initial
 
 
+def whole_number(text: str) -> int:
+    """A parameter of type int64. Raises StatusError 400 for what is none."""
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    if not digits.isascii() or not digits.isdigit():
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if len(digits) > 19 or not -(1 << 63) <= int(text) < 1 << 63:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return int(text)
+
+
 def _number(text: str) -> int | None:
     if not text:
         return 0

@@ -8,7 +8,7 @@ from engine._object import Object
 from engine.api import meta, timestamps
 from engine.api.errors import bad_request, conflict, invalid, not_found
 from engine.api.kind import Document, Kind
-from engine.api.managedfields import track_update
+from engine.api.managedfields import keep_times, track_update
 from engine.api.resource import NAMESPACES
 from engine.server import namespaces
 from engine.server.create import decoded_body
@@ -93,6 +93,7 @@ class Update:
         kind, metadata = request.kind, document["metadata"]
         metadata["resourceVersion"] = str(live.resource_version)
         gone = released(kind, document, live)
+        keep_times(document, live.peek())
         if not gone and document == live.peek():
             return Prepared(200, answer=live, warnings=warnings)
         if options.dry_run:

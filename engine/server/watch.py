@@ -14,11 +14,10 @@ import orjson
 
 from engine._object import Object
 from engine._watchlog import Cursor, Expired
-from engine.api.errors import bad_request
 from engine.api.kind import Kind
 from engine.server.lists import matching
 from engine.server.refusals import expired, version_ahead
-from engine.server.selection import TRUE, selection, watch_version
+from engine.server.selection import TRUE, selection, watch_version, whole_number
 from engine.storage.store import Store
 
 BOOKMARK_SECONDS = 60.0
@@ -27,6 +26,7 @@ MIN_TIMEOUT_SECONDS = (
     1800  # of a watch that names no timeout; each gets up to twice that, so that they don't end as one
 )
 MAX_EVENTS = 1000  # per chunk
+MAX_TIMEOUT_SECONDS = 365 * 24 * 3600  # an event loop's clock has its bounds
 INITIAL_END = "k8s.io/initial-events-end"
 
 
@@ -157,8 +157,5 @@ class Watch:
 def _timeout(text: str) -> float:
     if not text:
         return random.uniform(MIN_TIMEOUT_SECONDS, 2 * MIN_TIMEOUT_SECONDS)
-    try:
-        seconds = int(text)
-    except ValueError:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    seconds = min(whole_number(text), MAX_TIMEOUT_SECONDS)
     return float(seconds) if seconds > 0 else random.uniform(MIN_TIMEOUT_SECONDS, 2 * MIN_TIMEOUT_SECONDS)

@@ -10,7 +10,7 @@ from engine.api.resource import Resource
 from engine.storage.embedded import EmbeddedStore
 from engine.storage.journal import MemoryJournal
 from engine.storage.sqlite import SqliteJournal
-from engine.storage.store import Store
+from engine.storage.store import StorageError, Store
 
 if TYPE_CHECKING:
     from engine._cache import IndexSource
@@ -30,7 +30,8 @@ def open_store(
     """A store of these resources, each with its indexes (name → path); `start()` opens and loads it.
 
     `sqlite` keeps everything in `data_dir`; `etcd` takes one or more `endpoints` (`http://127.0.0.1:2379`); `memory`
-    forgets everything with the process. ValueError when what the kind needs is missing.
+    forgets everything with the process. ValueError when what the kind needs is missing, StorageError
+    when a package is.
     """
     if kind == "memory":
         return EmbeddedStore(resources, MemoryJournal())
@@ -40,6 +41,9 @@ def open_store(
         return EmbeddedStore(resources, SqliteJournal(Path(data_dir)))
     if not endpoints:
         raise ValueError("storage etcd needs at least one endpoint")
-    from engine.storage.etcd import EtcdStore
-
+    try:
+        from engine.storage.etcd import EtcdStore
+    except ModuleNotFoundError as error:
+        why = f"storage etcd needs what `pip install 'reconcile-engine[etcd]'` brings: {error}"
+        raise StorageError(why) from error
     return EtcdStore(resources, endpoints)

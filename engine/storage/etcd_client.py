@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
 
 from engine.storage import etcd_wire as wire
+from engine.storage.endpoints import address_of
 from engine.storage.store import StorageError
 
 OPTIONS = [
@@ -108,12 +108,7 @@ def _translate(error: grpc.aio.AioRpcError) -> Exception:
 
 
 def _target(endpoints: Sequence[str]) -> str:
-    addresses = []
-    for endpoint in endpoints:
-        parts = urlsplit(endpoint if "//" in endpoint else f"http://{endpoint}")
-        if parts.scheme != "http" or not parts.hostname:
-            raise ValueError(f"etcd endpoint {endpoint!r} is not of the form http://host:port")
-        addresses.append((parts.hostname, parts.port or 2379))
+    addresses = [address_of(endpoint) for endpoint in endpoints]
     if len(addresses) == 1:
         host, port = addresses[0]
         return f"{f'[{host}]' if ':' in host else host}:{port}"

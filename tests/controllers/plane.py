@@ -10,10 +10,10 @@ from typing import Any
 from engine._object import Object
 from engine.api.kinds import KindTable
 from engine.api.resource import DEPLOYMENTS, PODS, REPLICASETS, Resource
+from engine.api.timestamps import rfc3339
 from engine.client.client import Client
 from engine.client.local import LocalTransport
 from engine.controllers.manager import ControllerManager
-from engine.controllers.timestamps import rfc3339
 from engine.informers.informer import Informers
 from engine.server.apiserver import APIServer
 from engine.server.request import ADMIN

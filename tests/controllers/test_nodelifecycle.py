@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from engine._object import Object
 from engine.api.resource import LEASES, NODES, PODS
+from engine.api.timestamps import rfc3339
 from engine.client.client import Client
 from engine.controllers import taints
 from engine.controllers.nodelifecycle import SWEEP, NodeLifecycleController
-from engine.controllers.timestamps import rfc3339
 from engine.informers.informer import Informers
 from engine.runtime.controller import Requeue
 from engine.runtime.events import EventRecorder

@@ -8,8 +8,8 @@ import pytest
 
 from engine._cache import Cache
 from engine._object import Object
+from engine.api.timestamps import epoch_seconds, rfc3339
 from engine.controllers import replicas
-from engine.controllers.timestamps import epoch_seconds, rfc3339
 
 NOW = epoch_seconds("2026-01-02T00:00:00Z")
 

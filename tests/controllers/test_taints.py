@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from engine.api.timestamps import epoch_seconds, rfc3339
 from engine.controllers import taints
-from engine.controllers.timestamps import epoch_seconds, rfc3339
 
 NOW = epoch_seconds("2026-01-02T00:00:00Z")
 

@@ -33,6 +33,8 @@ def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SEC
 class Cluster:
     """An `engine up` in its own process on one data directory, which may be killed and started again."""
 
+    command = "up"
+
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
         self.kubeconfig = folder / "kubeconfig"
@@ -41,7 +43,14 @@ class Cluster:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> Cluster:
-        command = [str(BIN / "engine"), "up", "--data-dir", str(self.folder / "data"), "--listen", "127.0.0.1:0"]
+        command = [
+            str(BIN / "engine"),
+            self.command,
+            "--data-dir",
+            str(self.folder / "data"),
+            "--listen",
+            "127.0.0.1:0",
+        ]
         command += ["--kubeconfig", str(self.kubeconfig), *self.arguments]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)

@@ -115,13 +115,12 @@ def masked(value: Any, key: str = "") -> Any:
         return "<version>"
     if key in ("continue", "serverAddress"):
         return f"<{key}>"
-    if key in ("cells", ""):
-        value = AGE.sub("<age>", value)
     if key == "message":
         value = GO_WORDING.sub("<go>", value)
     for pattern, mask in ((UUID, "<uid>"), (TIME, "<time>"), (GENERATED, "<generated>"), (CURRENT, r"\1<n>")):
         value = pattern.sub(mask, value)
-    return value
+    # Ages last: parts of a uid look like one.
+    return AGE.sub("<age>", value) if key in ("cells", "") else value
 
 
 def difference(wanted: Any, got: Any, path: str = "") -> str:

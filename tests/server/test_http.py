@@ -19,7 +19,8 @@ from engine.api.errors import StatusError
 from engine.server.certificates import Certificates
 from engine.server.http import HTTPServer
 from engine.server.podlogs import LogOptions
-from engine.server.request import User
+from engine.server.request import ADMIN, Request, User
+from engine.server.routes import MAX_IN_FLIGHT
 from tests.server.objects import CONFIGMAPS, DEPLOYMENTS, MERGE, PODS, configmap, deployment, pod
 from tests.server.serving import Serving
 
@@ -220,3 +221,28 @@ async def test_health_tells_its_parts(served: Serving) -> None:
     assert answer.body.decode().splitlines() == ["[+]ping ok", "[+]storage ok", "readyz check passed"]
     assert (await served.ask("GET", "/readyz/storage")).body == b"ok"
     assert (await served.ask("GET", "/readyz/nothing")).status == 404
+
+
+async def test_more_requests_than_the_bound_are_told_to_come_back_while_health_is_answered(served: Serving) -> None:
+    request = Request("GET", CONFIGMAPS, [("resourceVersion", "999999999")], user=ADMIN)  # waits for that version
+    waiting = [asyncio.ensure_future(served.api.handle(request)) for _ in range(MAX_IN_FLIGHT)]
+    await asyncio.sleep(0)
+    refused = await served.api.handle(Request("GET", CONFIGMAPS, user=ADMIN))
+    healthy = await served.api.handle(Request("GET", "/healthz"))
+    answers = await asyncio.gather(*waiting)
+    assert (refused.status, refused.headers["Retry-After"], healthy.status) == (429, "1", 200)
+    assert {answer.status for answer in answers} == {504}
+    assert (await served.ask("GET", CONFIGMAPS)).status == 200
+
+
+async def test_a_body_that_does_not_come_is_408_and_writes_nothing(served: Serving) -> None:
+    front = HTTPServer(served.api, served.certificates.server_context(), body_seconds=0.1)
+    host, port = await front.start("127.0.0.1", 0)
+    context = ssl.create_default_context(cafile=str(served.certificates.authority))
+    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    writer.write(f"POST {CONFIGMAPS} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    assert b" 408 " in head.splitlines()[0]
+    writer.close()
+    await front.stop()
+    assert (await served.ask("GET", CONFIGMAPS)).json["items"] == []

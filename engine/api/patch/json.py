@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from engine.api.body import check_depth
 from engine.api.errors import GenericRefusal, StatusError, bad_request
 
 MAX_OPERATIONS = 10_000
@@ -50,15 +51,16 @@ def apply(document: Document, patch: list[Operation]) -> Document:
     try:
         for operation in patch:
             if operation.op == "copy":
-                copied += len(orjson.dumps(_get(out, _steps(operation.source))))
+                copied += len(_encoded(_get(out, _steps(operation.source))))
                 if copied > MAX_COPIED_BYTES:
                     raise _Unfit
             out = _apply_one(out, operation)
-    except _Unfit:
+        if not isinstance(out, dict):
+            raise _Unfit
+        check_depth(out)
+    except (_Unfit, RecursionError, ValueError):  # many shallow operations can build what is too deep
         message = "the server rejected our request due to an error in our request"
         raise GenericRefusal(422, "Invalid", message) from None
-    if not isinstance(out, dict):
-        raise GenericRefusal(422, "Invalid", "the server rejected our request due to an error in our request")
     return out
 
 
@@ -84,12 +86,19 @@ def _apply_one(root: Any, operation: Operation) -> Any:
         value = _get(root, source)
         return _add(_remove(root, source), path, value)
     if op == "copy":
-        return _add(root, path, orjson.loads(orjson.dumps(_get(root, _steps(operation.source)))))
+        return _add(root, path, orjson.loads(_encoded(_get(root, _steps(operation.source)))))
     if op == "test":
         if not _same(_find(root, path), operation.value):
             raise _Unfit
         return root
     raise _Unfit
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # nested too deep
+        raise _Unfit from None
 
 
 def _steps(pointer: str) -> list[str]:
@@ -121,7 +130,9 @@ def _find(root: Any, path: list[str]) -> Any:
 
 
 def _index(step: str, size: int) -> int:
-    if not step.isascii() or not step.isdigit() or (step[0] == "0" and step != "0") or int(step) >= size:
+    if not step.isascii() or not step.isdigit() or (step[0] == "0" and step != "0"):
+        raise _Unfit
+    if len(step) > len(str(size)) or int(step) >= size:
         raise _Unfit
     return int(step)
 
