@@ -230,7 +230,8 @@ class DeploymentController:
             annotations = {revisions.REVISION: number}
             annotating = {"metadata": {"uid": work.deployment.uid, "annotations": annotations}}
             namespace, name = work.deployment.namespace, work.deployment.name
-            writes.append(_Write(self._client.patching(DEPLOYMENTS, namespace, name, annotating), of_set=False))
+            numbering = self._client.patching(DEPLOYMENTS, namespace, name, annotating, subresource="status")
+            writes.append(_Write(numbering, of_set=False))  # with the status, which is no new generation
         status = work.deployment.peek().get("status") or {}
         if conditions.find(status, progress.PROGRESSING) is None:
             message = f'Found new replica set "{work.new.name}"'

@@ -52,6 +52,7 @@ async def test_it_creates_a_replica_set_of_the_template(on: Plane) -> None:
         assert rs.owner_references[0]["uid"] == created.uid
         assert (rs.annotations[DESIRED], rs.annotations[MAX]) == ("3", "4")
         await on.until(lambda: on.cached(DEPLOYMENTS, "web").annotations.get(REVISION) == "1")
+        assert on.cached(DEPLOYMENTS, "web").generation == 1, "numbering a Deployment does not change what it asks for"
         assert {pod.labels["pod-template-hash"] for pod in on.pods()} == {digest}
 
 

@@ -101,7 +101,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
-    """Starts control planes; stops what still runs afterwards, and what is left of its containers."""
+    """Starts control planes; afterwards stops what still runs, and no log may hold a traceback."""
     started: list[Cluster] = []
 
     def start(*arguments: str) -> Cluster:
@@ -113,3 +113,4 @@ def cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
     for made in started:
         if made.process and made.process.poll() is None:
             made.stop()
+        assert "Traceback" not in made.log.read_text()
