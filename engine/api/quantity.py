@@ -55,18 +55,6 @@ def compare(one: str | int | float, other: str | int | float) -> int:
     return (a > b) - (a < b)
 
 
-def add(one: str | int | float, other: str | int | float) -> str:
-    """The canonical sum, in the first one's family of suffixes (the other's when the first is zero)."""
-    (a, family), (b, family_of_other) = _parsed(str(one)), _parsed(str(other))
-    return _format(a + b, family if a else family_of_other)
-
-
-def subtract(one: str | int | float, other: str | int | float) -> str:
-    """The canonical difference, in the first one's family of suffixes (the other's when the first is zero)."""
-    (a, family), (b, family_of_other) = _parsed(str(one)), _parsed(str(other))
-    return _format(a - b, family if a else family_of_other)
-
-
 @lru_cache(maxsize=4096)
 def _canonical(text: str) -> str:
     return _format(*_parsed(text))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from engine import __version__
-from engine.cli.exits import DATA_WRONG, FAILED, INTERRUPTED, WRONG_USAGE, Failure
+from engine.cli.exits import DATA_WRONG, DONE, FAILED, INTERRUPTED, WRONG_USAGE, Failure
 from engine.cli.parts import apiserver, controllers, kubelet, scheduler
 from engine.cli.up import up
 from engine.storage.store import IncompatibleData, StorageError
@@ -63,7 +63,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _say(str(error), DATA_WRONG)
     except (StorageError, OSError) as error:
         return _say(str(error) or type(error).__name__, FAILED)
-    return int(code or 0)
+    return int(code or DONE)
 
 
 def _say(message: str, code: int) -> int:

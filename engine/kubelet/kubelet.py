@@ -25,7 +25,6 @@ from engine.runtime.events import EventRecorder
 
 BATCH_CHANGES = 250  # some 10 ms of the loop
 SELECTED_NODES = 4  # up to so many nodes have informers of their own pods, where informers cost a connection
-FINAL_WRITES_SECONDS = 2.0
 
 
 @dataclass(slots=True)

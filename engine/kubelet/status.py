@@ -8,8 +8,6 @@ from typing import Any
 Document = Mapping[str, Any]
 Status = dict[str, Any]
 
-OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
-
 
 def phase(spec: Document, init: Sequence[Document], containers: Sequence[Document]) -> str:
     """Pending, Running, Succeeded or Failed, by the rules of the pod lifecycle."""

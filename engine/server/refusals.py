@@ -43,10 +43,6 @@ def unsupported_patch() -> StatusError:
     return GenericRefusal(415, "UnsupportedMediaType", "415: Unsupported Media Type")
 
 
-def unprocessable() -> StatusError:
-    return GenericRefusal(422, "Invalid", "the server rejected our request due to an error in our request")
-
-
 def too_many() -> StatusError:
     """The server is at its bound: the client is to come back in a second."""
     message = "Too many requests, please try again later."

@@ -20,7 +20,6 @@ JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
-TYPES = (JSON, MERGE, APPLY, STRATEGIC)
 
 
 class Patched(NamedTuple):
