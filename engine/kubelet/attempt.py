@@ -116,6 +116,7 @@ def settle(attempts: Sequence[Attempt]) -> list[Attempt]:
 
     An attempt without keeper and without an end either never began or lost its shim (machine stopped, shim killed).
     What may live of it is killed first, then its end is written, both under its lock: a shim that comes late leaves.
+    In a copy of a data directory every attempt has lost its shim; what the original runs is left alone.
     Must not be called for an attempt whose shim is on its way.
     """
     kept: list[Attempt] = []
@@ -161,9 +162,10 @@ def _record_lost(attempt: Attempt) -> None:
 def _kill_leftovers(attempts: Sequence[Attempt]) -> None:
     """Returns when no process of these attempts lives. A process is one of theirs by the marker in its environment, or
     as, or in the session of, the very process on record (pid and start time)."""
+    boot = shim.boot_id()
+    attempts = [attempt for attempt in attempts if not _is_kept_elsewhere(attempt, boot)]
     markers = {f"{MARKER}={attempt.marker}".encode() for attempt in attempts}
     states = [attempt.state() for attempt in attempts]
-    boot = shim.boot_id()
     leaders = {(state["pid"], state["pid_start"]) for state in states if state.get("boot") == boot and "pid" in state}
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
@@ -175,6 +177,18 @@ def _kill_leftovers(attempts: Sequence[Attempt]) -> None:
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.002)  # the kernel ends a killed process in its own time
     raise TimeoutError(f"processes {living} of lost containers do not end")
+
+
+def _is_kept_elsewhere(attempt: Attempt, boot: str) -> bool:
+    """Whether the shim on record lives, at work in another directory than this one, whose lock is free: a copy."""
+    state = attempt.state()
+    if state.get("boot") != boot:
+        return False
+    try:
+        same = shim.start_time(int(state["shim"])) == state["shim_start"]
+        return same and not os.path.samefile(f"/proc/{state['shim']}/cwd", attempt.directory)
+    except OSError:
+        return False  # it is gone, or going
 
 
 def _living(markers: set[bytes], leaders: set[tuple[str, str]]) -> Iterator[int]:

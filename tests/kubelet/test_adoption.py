@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -95,6 +96,21 @@ async def test_an_adopted_pod_keeps_its_address(tmp_path: Path) -> None:
         node.sync(web)
         await until(lambda: node.phase(web) == "Running")
         assert node.status(web)["podIP"] == address
+
+
+async def test_a_copy_of_the_data_directory_leaves_the_containers_of_the_original_alone(tmp_path: Path) -> None:
+    web = pod("web", shell(FOREVER))
+    async with running(tmp_path / "original") as node:
+        node.sync(web)
+        await until(lambda: node.phase(web) == "Running")
+        pid = node.pid(web)
+        shutil.copytree(tmp_path / "original" / "data", tmp_path / "copy" / "data")
+        async with running(tmp_path / "copy") as copied:
+            copied.sync(web)
+            await until(lambda: copied.phase(web) == "Running" and copied.container(web)["restartCount"] == 1)
+            assert copied.pid(web, attempt=1) != pid
+        assert node.container(web)["restartCount"] == 0
+        assert pid in living(web.uid)
 
 
 async def test_a_container_starts_exactly_once_across_kills_at_any_moment(tmp_path: Path) -> None:
