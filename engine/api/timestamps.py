@@ -7,7 +7,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-_SECONDS = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII)
+# What is canonical already, and surely a time: days that every month has.
+_MOMENT = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+_SECONDS = re.compile(_MOMENT + "Z", re.ASCII)
+_MICROSECONDS = re.compile(_MOMENT + r"\.\d{6}Z", re.ASCII)
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -65,7 +68,7 @@ def canonical(text: str) -> str:
 
 def canonical_micro(text: str) -> str:
     """A MicroTime as Kubernetes writes it. ValueError when it is none."""
-    return format_micro(parse(text))
+    return text if _MICROSECONDS.fullmatch(text) else format_micro(parse(text))
 
 
 def age_seconds(since: str, now_seconds: float) -> float:

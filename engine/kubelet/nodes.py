@@ -29,7 +29,7 @@ LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 STATUS_SECONDS = 300.0
-SLOTS = 20  # a fleet's renewals are spread over the interval in so many batches
+SLOTS = 10  # a fleet's renewals are spread over the interval in so many batches
 REGISTER_BATCH = 200
 
 _CONDITIONS = (

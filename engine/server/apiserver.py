@@ -114,6 +114,10 @@ class APIServer:
                 raise result
         self._routes.ready = True
 
+    def authenticate(self, headers: Mapping[str, str]) -> User | None:
+        """Whose bearer token it is; None for nobody's."""
+        return self.authenticator.authenticate(headers)
+
     async def handle(self, request: Request) -> Response:
         """Answers any request. Never raises, except that a caller who is cancelled is cancelled."""
         return await self._routes.handle(request)

@@ -48,13 +48,16 @@ PROTOCOL.addFilter(_briefly)
 class Handler(Protocol):
     """Who answers: the API server, a kubelet."""
 
+    def authenticate(self, headers: Mapping[str, str]) -> User | None:
+        """Who a request without a client certificate is from; None for nobody."""
+
     async def handle(self, request: Request) -> Response:
         """Never raises, except that a caller who is cancelled is cancelled."""
 
 
 class HTTPServer:
-    """Listens on one address until it is stopped. Users come from verified client certificates; tokens are the
-    handler's business."""
+    """Listens on one address until it is stopped. Users come from verified client certificates, or from what the
+    handler reads in the headers. What nobody sends is answered without its body being read."""
 
     def __init__(self, handler: Handler, context: ssl.SSLContext, *, body_seconds: float = BODY_SECONDS) -> None:
         """A request whose body is not there after `body_seconds` gets 408."""
@@ -111,20 +114,15 @@ class HTTPServer:
             self._runner = None
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        url = http.rel_url
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        user = _peer(http) or self._handler.authenticate(headers)
         try:
-            body = await self._body(http)
+            body = await self._body(http) if user is not None else b""
         except StatusError as error:
             refusal = refused(error)
             return _whole(refusal, refusal.body, {})
-        url = http.rel_url
-        request = Request(
-            http.method,
-            url.path,
-            _query(url),
-            {name.lower(): value for name, value in http.headers.items()},
-            body,
-            _peer(http),
-        )
+        request = Request(http.method, url.path, _query(url), headers, body, user)
         if http.method in ("GET", "HEAD"):
             response = await self._handler.handle(request)
         else:
@@ -133,12 +131,12 @@ class HTTPServer:
         if not isinstance(response.body, bytes):
             return await self._stream(http, response, response.body)
         content = response.body
-        headers: dict[str, str] = {}
-        if len(content) >= GZIP_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+        more: dict[str, str] = {}
+        if len(content) >= GZIP_BYTES and "gzip" in headers.get("accept-encoding", ""):
             big = len(content) >= THREAD_BYTES
             content = await asyncio.to_thread(_gzip, content) if big else _gzip(content)
-            headers = {"Content-Encoding": "gzip"}
-        return _whole(response, content, headers)
+            more = {"Content-Encoding": "gzip"}
+        return _whole(response, content, more)
 
     async def _body(self, http: web.BaseRequest) -> bytes:
         """Raises StatusError: 413 as soon as it is known, 408, and 400 for a body that breaks its own encoding."""

@@ -91,7 +91,7 @@ class Routes:
         path = request.path.rstrip("/")
         for name, value in request.query:
             call.query.setdefault(name, value)
-        user = request.user or self._server.authenticator.authenticate(request.headers)
+        user = request.user or self._server.authenticate(request.headers)
         if user is None:
             if not path.startswith(PUBLIC):
                 raise unauthorized()

@@ -240,9 +240,20 @@ async def test_a_body_that_does_not_come_is_408_and_writes_nothing(served: Servi
     host, port = await front.start("127.0.0.1", 0)
     context = ssl.create_default_context(cafile=str(served.certificates.authority))
     reader, writer = await asyncio.open_connection(host, port, ssl=context)
-    writer.write(f"POST {CONFIGMAPS} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
+    token = f"Authorization: Bearer {served.certificates.token}"
+    writer.write(f"POST {CONFIGMAPS} HTTP/1.1\r\nHost: x\r\n{token}\r\nContent-Length: 100\r\n\r\n{{".encode())
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
     assert b" 408 " in head.splitlines()[0]
     writer.close()
     await front.stop()
     assert (await served.ask("GET", CONFIGMAPS)).json["items"] == []
+
+
+async def test_the_body_of_a_request_that_nobody_sends_is_not_waited_for(served: Serving) -> None:
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", int(served.url.rsplit(":", 1)[1]), ssl=served.context, server_hostname="127.0.0.1"
+    )
+    writer.write(f"POST {CONFIGMAPS} HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n{{".encode())
+    status = await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    assert b" 401 " in status

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ class Kubelet:
     def __init__(self, answer: Response) -> None:
         self.answer = answer
         self.asked: list[Request] = []
+
+    def authenticate(self, headers: Mapping[str, str]) -> None:
+        """A certificate names who asks, or nobody does."""
 
     async def handle(self, request: Request) -> Response:
         self.asked.append(request)

@@ -192,10 +192,10 @@ async def test_what_is_no_http_does_not_stop_the_server(served: Serving) -> None
 
 
 async def test_what_goes_wrong_inside_is_a_status(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(headers: object) -> None:
+    async def fail(*positional: object, **named: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(served.api.authenticator, "authenticate", fail)
+    monkeypatch.setattr(served.api, "list", fail)
     refused(await served.ask("GET", CONFIGMAPS), 500, "InternalError", "boom")
 
 
