@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,26 @@ class Address(click.ParamType[tuple[str, int]]):
         if not separator or not host or not port.isdecimal() or int(port) > 65535:
             self.fail(f"{value!r} is not HOST:PORT, such as 127.0.0.1:6443", param, ctx)
         return host.strip("[]"), int(port)
+
+
+class ImageCommand(click.ParamType[tuple[str, tuple[str, ...]]]):
+    """NAME=COMMAND: the command is split as a shell would."""
+
+    name = "image=command"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[str, ...]]:
+        if isinstance(value, tuple):
+            return value
+        image, _, command = str(value).partition("=")
+        try:
+            words = tuple(shlex.split(command))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+        if not image or not words:
+            self.fail(f"{value!r} is not IMAGE=COMMAND, such as nginx='python3 -m http.server'", param, ctx)
+        return image, words
 
 
 def _apply(command: Command, *options: Callable[[Command], Command]) -> Command:
@@ -82,6 +103,13 @@ def node_options(command: Command) -> Command:
             default="process",
             show_default=True,
             help="process: a container is a local process. simulated: pods run in name only.",
+        ),
+        click.option(
+            "--image",
+            "images",
+            type=ImageCommand(),
+            multiple=True,
+            help="What a container of this image runs when it has no command of its own (runtime process); repeatable.",
         ),
     )
 

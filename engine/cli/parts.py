@@ -30,7 +30,7 @@ from engine.controlplane import Part, Server
 def apiserver(kubeconfig: Path | None, log_level: str, log_format: str, **options: Any) -> None:
     """Run the API server and its store alone.
 
-    Prints `ready https://HOST:PORT kubeconfig=PATH`. Writes a kubeconfig for each other part beside the first:
+    Prints `ready https://HOST:PORT kubeconfig=PATH`. Writes a kubeconfig for each other part:
     DATA_DIR/controllers.kubeconfig, scheduler.kubeconfig and kubelet.kubeconfig.
     """
     logs.configure(level=log_level, format=log_format)
@@ -85,6 +85,7 @@ def kubelet(
     kubeconfig: Path,
     nodes: int,
     runtime: Any,
+    images: Any,
     node_name: str | None,
     data_dir: Path,
     listen: tuple[str, int],
@@ -100,7 +101,10 @@ def kubelet(
     names = [node_name] if node_name else controlplane.node_names(nodes)
 
     def build(client: Client, config: ClusterConfig) -> Part:
-        return controlplane.kubelet(client, names, runtime, data_dir, listen=listen, client_ca=config.ca)[0]
+        part, _ = controlplane.kubelet(
+            client, names, runtime, data_dir, images=dict(images), listen=listen, client_ca=config.ca
+        )
+        return part
 
     _run(kubeconfig, "kubelet", build)
 

@@ -31,7 +31,8 @@ def settings_of(
             raise click.UsageError(f"--etcd-endpoints: {error}") from None
     if endpoints and storage != "etcd":
         raise click.UsageError(f"--etcd-endpoints goes with --storage etcd, not with {storage}")
-    return Settings(storage=storage, etcd_endpoints=endpoints, kubeconfig=kubeconfig, **options)
+    images = dict(options.pop("images", ()))
+    return Settings(storage=storage, etcd_endpoints=endpoints, kubeconfig=kubeconfig, images=images, **options)
 
 
 def run_service(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -89,6 +89,7 @@ def kubelet(
     runtime: Literal["process", "simulated"],
     data_dir: Path,
     *,
+    images: Mapping[str, Sequence[str]] | None = None,
     listen: tuple[str, int] | None = None,
     client_ca: bytes = b"",
 ) -> tuple[Part, LogSource]:
@@ -104,7 +105,7 @@ def kubelet(
     if runtime == "process":
         from engine.kubelet.process import ProcessRuntime
 
-        made, logs = ProcessRuntime(client, data_dir, events=recorder), ContainerLogs(data_dir)
+        made, logs = ProcessRuntime(client, data_dir, images=images, events=recorder), ContainerLogs(data_dir)
     else:
         from engine.kubelet.simulated import SimulatedRuntime
 

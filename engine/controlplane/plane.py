@@ -41,7 +41,8 @@ class ControlPlane:
     def _kubelet(self) -> Part:
         names = node_names(self.settings.nodes)
         client = self.server.client(KUBELET, "kubelet")
-        part, logs = kubelet(client, names, self.settings.runtime, self.settings.data_dir)
+        settings = self.settings
+        part, logs = kubelet(client, names, settings.runtime, settings.data_dir, images=settings.images)
         assert self.server.logs is not None
         self.server.logs.direct(names, logs)
         return part

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -37,6 +37,7 @@ class Settings:
     listen: tuple[str, int] = ("127.0.0.1", 6443)
     nodes: int = 1
     runtime: Literal["process", "simulated"] = "process"
+    images: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what runs for an image: name → command
     kubeconfig: Path | None = None  # None: DATA_DIR/kubeconfig
 
 

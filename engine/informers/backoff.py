@@ -27,6 +27,10 @@ class Backoff:
         self._failures = 0
         self._until = 0.0  # when the last delay ended
 
+    def restart(self) -> None:
+        """The other side has answered: the next failure waits the first delay again."""
+        self._failures = 0
+
     def next(self) -> float:
         """Counts a failure and returns the seconds to wait after it."""
         now = self._clock()

@@ -87,6 +87,8 @@ class Reflector:
             except Exception as error:
                 if not self._decide(phase, error):
                     continue
+                if phase is Phase.WATCH and isinstance(error, StatusError) and error.code == 410:
+                    backoff.restart()  # a server that came back: what it was away for is no reason to wait longer
                 delay = backoff.next()
                 reason, expected = str(error) or type(error).__name__, isinstance(error, StatusError | OSError)
                 message = "%s: %s failed, again in %.1f s: %s"

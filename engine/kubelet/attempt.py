@@ -57,7 +57,7 @@ class Attempt:
         attempt = cls(container / str(number), number)
         container.mkdir(parents=True, exist_ok=True)
         attempt.directory.mkdir(mode=0o700)
-        env = {**launch.env, MARKER: attempt.marker}
+        env = {**launch.env, MARKER: attempt.mark}
         entries = [f"restarts={launch.restarts}", f"log_bytes={launch.log_bytes}", f"log_files={launch.log_files}"]
         entries += [f"cwd={launch.cwd}", *(f"arg={arg}" for arg in launch.args)]
         entries += [f"env={name}={value}" for name, value in env.items()]
@@ -74,7 +74,13 @@ class Attempt:
         return (self.directory / "spec").exists()
 
     @property
-    def marker(self) -> str:
+    def mark(self) -> str:
+        """What its processes carry in their environment; a copy of the directory has another one."""
+        return os.path.abspath(self.directory)
+
+    @property
+    def name(self) -> str:
+        """Its name within the node: UID/CONTAINER/NUMBER."""
         return "/".join(self.directory.parts[-3:])
 
     @property
@@ -164,7 +170,7 @@ def _kill_leftovers(attempts: Sequence[Attempt]) -> None:
     as, or in the session of, the very process on record (pid and start time)."""
     boot = shim.boot_id()
     attempts = [attempt for attempt in attempts if not _is_kept_elsewhere(attempt, boot)]
-    markers = {f"{MARKER}={attempt.marker}".encode() for attempt in attempts}
+    markers = {f"{MARKER}={attempt.mark}".encode() for attempt in attempts}
     states = [attempt.state() for attempt in attempts]
     leaders = {(state["pid"], state["pid_start"]) for state in states if state.get("boot") == boot and "pid" in state}
     deadline = time.monotonic() + 5

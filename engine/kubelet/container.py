@@ -155,7 +155,7 @@ class Container:
             "started": self.running,
         }
         if self.attempt:
-            status["containerID"] = f"{scheme}://{self.attempt.marker}"
+            status["containerID"] = f"{scheme}://{self.attempt.name}"
         return status
 
     def _terminated(self, scheme: str, attempt: Attempt, ended: Ended) -> dict[str, Any]:
@@ -164,7 +164,7 @@ class Container:
             "reason": ended.reason or ("Completed" if ended.code == 0 else "Error"),
             "startedAt": _seconds(ended.started) or None,
             "finishedAt": _seconds(ended.finished),
-            "containerID": f"{scheme}://{attempt.marker}",
+            "containerID": f"{scheme}://{attempt.name}",
         }
         if ended.message:
             terminated["message"] = ended.message

@@ -92,7 +92,7 @@ def command(container: Document, env: Mapping[str, str], images: Mapping[str, li
     """The command and its arguments. Raises ConfigError when neither the container nor the image map has a command."""
     words = container.get("command") or images.get(container["image"])
     if not words:
-        hint = "the process runtime runs no images: give spec.containers[].command, or map the image to a command"
+        hint = "the process runtime runs no images: give spec.containers[].command, or the image a command with --image"
         raise ConfigError(f'no command for image "{container["image"]}": {hint}', "ImageNotMapped")
     return [expand(word, env) for word in [*words, *(container.get("args") or ())]]
 

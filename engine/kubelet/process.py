@@ -112,12 +112,11 @@ class ProcessRuntime:
         """Adopts what runs; what has lost its shim has an end on record afterwards."""
         for removed in self._pods_directory.glob("*" + REMOVED):
             shutil.rmtree(removed, ignore_errors=True)
-        containers = [
-            entry for pod in self._pods_directory.iterdir() for entry in pod.iterdir() if "." not in entry.name
-        ]
+        pods = [entry for entry in self._pods_directory.iterdir() if entry.is_dir()]
+        containers = [entry for pod in pods for entry in pod.iterdir() if "." not in entry.name and entry.is_dir()]
         numbered = [attempt for entry in containers for attempt in entry.iterdir() if attempt.name.isdigit()]
         kept = settle([Attempt(path, int(path.name)) for path in numbered])
-        for directory in self._pods_directory.iterdir():
+        for directory in pods:
             pod = self._pods[directory.name] = ProcessPod(directory.name, directory, self)
             pod.recover()
             if pod.address and not self._addresses.keep(pod.address, directory):

@@ -89,7 +89,7 @@ class Supervisor:
             try:
                 self._spawn(attempt)
             except OSError as error:
-                LOG.error("%s: its keeper could not be started: %s", attempt.marker, error)
+                LOG.error("%s: its keeper could not be started: %s", attempt.name, error)
                 self._end(attempt)
 
     def _spawn(self, attempt: Attempt) -> None:
@@ -126,7 +126,7 @@ class Supervisor:
             self._follow(attempt)
             return
         if not words.startswith("failed: "):
-            LOG.error("%s: its keeper left: %s", attempt.marker, words or "without a word")
+            LOG.error("%s: its keeper left: %s", attempt.name, words or "without a word")
         self._end(attempt)
 
     def _follow(self, attempt: Attempt) -> None:
@@ -170,7 +170,7 @@ class Supervisor:
         try:
             settle([attempt])
         except TimeoutError as error:
-            LOG.error("%s: %s", attempt.marker, error)
+            LOG.error("%s: %s", attempt.name, error)
             self._loop.call_later(END_RETRY_SECONDS, self._end, attempt)
             return
         self._on_ended(attempt)

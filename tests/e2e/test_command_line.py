@@ -40,6 +40,8 @@ def complaint(done: subprocess.CompletedProcess[str], code: int) -> str:
         (["up", "--storage", "etcd"], "--etcd-endpoints"),
         (["up", "--etcd-endpoints", "http://127.0.0.1:1"], "--storage etcd"),
         (["up", "--turbo"], "--turbo"),
+        (["up", "--image", "nginx"], "IMAGE=COMMAND"),
+        (["up", "--image", "nginx='unclosed"], "nginx"),
         (["scheduler"], "--kubeconfig"),
         (["scheduler", "--kubeconfig", "missing.yml"], "missing.yml"),
         (["kubelet", "--kubeconfig", ".", "--nodes", "2"], "--kubeconfig"),
@@ -115,3 +117,12 @@ def test_closed_standard_streams_do_not_end_it(closed: str, tmp_path: Path) -> N
     until(kubeconfig.exists, "it serves")
     process.terminate()
     assert process.wait(15) == 0
+
+
+def test_an_image_can_be_given_a_command(cluster: Callable[..., Cluster]) -> None:
+    plane = cluster("--image", "hello=sh -c 'echo mapped $0; exec sleep 60'")
+    bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"}}
+    spec = {"containers": [{"name": "c", "image": "hello", "args": ["with-args"]}], "terminationGracePeriodSeconds": 0}
+    plane.kubectl("create", "-f", "-", stdin=json.dumps({**bare, "spec": spec}))
+    plane.kubectl("wait", "--for=condition=Ready", "pod/bare", "--timeout=30s")
+    until(lambda: plane.kubectl("logs", "bare").stdout == "mapped with-args\n", "the mapped command's output")

@@ -128,6 +128,21 @@ def test_a_410_leads_to_a_relist_not_older_than_what_is_known() -> None:
     run(main())
 
 
+def test_after_a_servers_absence_its_410_waits_no_longer_than_a_first_failure() -> None:
+    async def main() -> None:
+        absent = [ConnectionRefusedError("refused")] * 5
+        transport = ScriptedTransport(
+            [*EMPTY_START, ConnectionResetError("reset")], *absent, GONE, [[bookmark(9, end=True)], FOREVER]
+        )
+        async with reflecting(transport) as reflector:
+            await until(lambda: reflector.version == 9)
+            waits = [later - earlier for earlier, later in zip(transport.times, transport.times[1:], strict=False)]
+            assert waits[5] > 6.0
+            assert waits[6] <= 0.8
+
+    run(main())
+
+
 def test_a_relist_that_is_refused_as_too_old_takes_the_newest_at_once() -> None:
     async def main() -> None:
         transport = ScriptedTransport([*EMPTY_START, GONE], GONE, [[bookmark(9, end=True)], FOREVER])

@@ -45,7 +45,10 @@ def living(uid: str) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if f"{MARKER}={uid}/".encode() in (entry / "environ").read_bytes():
+                marks = [
+                    e for e in (entry / "environ").read_bytes().split(b"\0") if e.startswith(f"{MARKER}=".encode())
+                ]
+                if any(f"/{uid}/".encode() in mark for mark in marks):
                     found.append(int(entry.name))
             except OSError:
                 continue
@@ -166,6 +169,14 @@ async def test_a_stopped_control_plane_ends_its_containers_and_the_next_starts_t
         node.sync(web)
         await until(lambda: node.log(web, attempt=1) == ["up"])
         await until(lambda: node.container(web)["restartCount"] == 1)
+
+
+async def test_what_is_no_pod_in_the_directory_is_left_alone(tmp_path: Path) -> None:
+    pods = tmp_path / "data" / "pods"
+    pods.mkdir(parents=True)
+    (pods / "notes.txt").write_text("mine")
+    await kill(await host(tmp_path, []))
+    assert (pods / "notes.txt").read_text() == "mine"
 
 
 async def test_a_directory_serves_one_kubelet(tmp_path: Path) -> None:
