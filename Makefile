@@ -12,11 +12,12 @@ SOURCES := $(wildcard ext/engine/*.pyx ext/engine/*.pxd ext/engine/*.h)
 setup: $(VENV)/.built
 
 $(VENV)/.packages: requirements-ci.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || { echo "making $(VENV) and installing what requirements-ci.txt names (a minute or so)"; $(PYTHON) -m venv $(VENV); }
 	@$(PIP) install --requirement requirements-ci.txt
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.packages pyproject.toml setup.py $(SOURCES)
+	@echo "compiling ext/engine"
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

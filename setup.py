@@ -27,6 +27,7 @@ DIRECTIVES = {
     "initializedcheck": False,
     "cdivision": True,
     "auto_pickle": False,
+    "embedsignature": True,  # help() shows the arguments
     "linetrace": TRACE,
 }
 

@@ -2,16 +2,17 @@
 
     python bench/http_servers.py [--seconds 3] [--connections 8]
 
-Needs `uvicorn` and `httptools` beside the engine's own dependencies. Prints requests per second and the server's CPU
-time per request.
+Prints requests per second and the server's CPU time per request. uvicorn is compared when it and `httptools` are there.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import multiprocessing
 import os
+import platform
 import socket
 import ssl
 import tempfile
@@ -106,9 +107,15 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=3.0)
     arguments.add_argument("--connections", type=int, default=8)
     chosen = arguments.parse_args()
+    servers = [("aiohttp.web", serve_aiohttp)]
+    if importlib.util.find_spec("uvicorn") and importlib.util.find_spec("httptools"):
+        servers.append(("uvicorn+httptools", serve_uvicorn))
+    else:
+        print("uvicorn is left out: it is not installed (pip install uvicorn httptools)")
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as directory:
         certificates = Certificates.open(Path(directory), names=("localhost", "127.0.0.1"))
-        for name, serve in (("aiohttp.web", serve_aiohttp), ("uvicorn+httptools", serve_uvicorn)):
+        for name, serve in servers:
             sock = socket.socket()
             sock.bind(("127.0.0.1", 0))
             sock.listen(128)
@@ -122,6 +129,8 @@ def main() -> None:
             asker = multiprocessing.Process(target=client, args=(port, chosen.seconds, chosen.connections, ours))
             before = cpu_seconds(server.pid)
             asker.start()
+            if not theirs.poll(chosen.seconds + 30):
+                raise SystemExit(f"{name} did not answer")
             rate = theirs.recv()
             used = cpu_seconds(server.pid) - before
             asker.join()

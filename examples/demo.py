@@ -48,9 +48,18 @@ class ControlPlane:
             "--log-format",
             "json",
         ]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.ready = ""
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the demo, which then stops it in order
+        )
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
+
+    def wait_until_ready(self) -> None:
         assert self.process.stdout
         self.ready = self.process.stdout.readline().strip()
         if not self.ready.startswith("ready "):
@@ -76,7 +85,7 @@ class ControlPlane:
         command = [str(BIN / "kubectl"), "--kubeconfig", str(self.kubeconfig), *words]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
         if show:
-            print(done.stdout.rstrip() + done.stderr.rstrip(), flush=True)
+            say(done.stdout.rstrip() + done.stderr.rstrip())
         if done.returncode:
             raise SystemExit(f"kubectl {' '.join(words)} failed: {done.stderr}")
         return done.stdout
@@ -101,16 +110,24 @@ class Story:
             return  # of the nodes, before kubectl spoke
         now = datetime.fromisoformat(step["time"])
         self._began = self._began or now
+        lines: list[str] = []
         if number > self._told:
             self._told = number
-            print(f"\n{number}. {TITLES[number]}")
-        more = f" and {step['count'] - 1} more" if step.get("count", 1) > 1 else ""
-        print(f"   {(now - self._began).total_seconds() * 1000:+6.0f} ms  {step['component']}")
-        through = f", through the {step['through']}" if "through" in step else ""
+            lines += ["", f"{number}. {TITLES[number]}"]
+        lines.append(f"   {(now - self._began).total_seconds() * 1000:+6.0f} ms  {step['component']}")
         if "saw" in step:
-            print(f"              saw   {step['saw']}{through}")
+            through = f", through the {step['through']}" if "through" in step else ""
+            lines.append(f"              saw   {step['saw']}{through}")
         if "wrote" in step:
-            print(f"              wrote {step['wrote']}{more}", flush=True)
+            more = f" and {step['count'] - 1} more" if step.get("count", 1) > 1 else ""
+            lines.append(f"              wrote {step['wrote']}{more}")
+        say("\n".join(lines))
+
+
+def say(text: str) -> None:
+    """In one write: the story is told while kubectl speaks."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def reads(metrics: str) -> dict[str, int]:
@@ -125,9 +142,20 @@ def reads(metrics: str) -> dict[str, int]:
 
 def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="engine-demo-"))
+    try:
+        run(folder)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C is not to leave things behind
+        shutil.rmtree(folder)
+
+
+def run(folder: Path) -> None:
     started = time.monotonic()
     plane = ControlPlane(folder)
     try:
+        plane.wait_until_ready()
         print(f"engine up: {plane.ready} ({time.monotonic() - started:.1f} s)")
         plane.kubectl("get", "nodes")
         plane.story = Story()
@@ -146,12 +174,13 @@ def main() -> None:
         plane.kubectl("logs", pod, "--tail=5")
         print("\nstopping the control plane (its containers end with it)", flush=True)
     finally:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = plane.stop()
-        shutil.rmtree(folder, ignore_errors=False)
+        signal.signal(signal.SIGINT, before)
     if code:
         print("\n".join(plane.others[-20:]), file=sys.stderr)
         raise SystemExit(f"the control plane left with exit code {code}")
-    print(f"done in {time.monotonic() - started:.1f} s; nothing left behind in {folder}\n")
+    print(f"done in {time.monotonic() - started:.1f} s; nothing is left behind\n")
 
 
 if __name__ == "__main__":

@@ -59,8 +59,7 @@ def storage_options(command: Command) -> Command:
             "--data-dir",
             type=click.Path(file_okay=False, path_type=Path),
             default=Path("engine-data"),
-            show_default="./engine-data",
-            help="Where the store, the certificates and the containers' state live.",
+            help="Where the store, the certificates and the containers' state live.  [default: ./engine-data]",
         ),
         click.option(
             "--storage",

@@ -62,11 +62,8 @@ class Kubelet:
         self._events = events
         self._informers = self._pod_informers(client, informers)
         self._nodes = Nodes(client, informers.get(NODES), self._facts, shape, runtime.name, clock=clock)
-        through = (
-            "pods informer (spec.nodeName="
-            + (node_names[0] if len(node_names) == 1 else f"{len(node_names)} nodes")
-            + ")"
-        )
+        whose = f"spec.nodeName={node_names[0]}" if len(node_names) == 1 else f"those of {len(node_names)} nodes"
+        through = f"pods informer ({whose})"
         self._writer = StatusWriter(client, self._newest, through)
         self._known: dict[str, _Known] = {}
         self._uids: dict[str, str] = {}  # key → uid, of known pods

@@ -75,7 +75,8 @@ class ProcessRuntime:
         self.clock = clock
         self._client = client
         self._events = events
-        self._pods_directory = directory / "pods"
+        # Absolute: containers are started from another directory.
+        self._pods_directory = Path(os.path.abspath(directory)) / "pods"
         self._addresses = LoopbackAddresses(registry)
         self._nodes: Mapping[str, NodeFacts] = {}
         self._pods: dict[str, ProcessPod] = {}

@@ -19,6 +19,7 @@ from engine.logs import step
 LOG = logging.getLogger(__name__)
 BATCH_PODS = 500
 RETRY_SECONDS = 1.0
+STARTING = ("ContainerCreating", "PodInitializing")  # waits that are no trouble
 
 
 class StatusWriter:
@@ -129,9 +130,17 @@ class StatusWriter:
     def _tell(self, said: list[Report], gone: list[Report]) -> None:
         if said:
             first = said[0]
-            wrote = f"status of pod {first.key}: {(first.status or {}).get('phase', '')}"
+            wrote = f"status of pod {first.key}: {_summary(first.status or {})}"
             step(4, "kubelet", saw=f"pod {first.key}", through=self._through, wrote=wrote, count=len(said))
         if gone:
             first = gone[0]
             wrote = f"deletion of pod {first.key}"
             step(4, "kubelet", saw=f"deletion of pod {first.key}", through=self._through, wrote=wrote, count=len(gone))
+
+
+def _summary(status: dict[str, Any]) -> str:
+    """The phase, or what a container waits for: CrashLoopBackOff, ImageNotMapped, …"""
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    waiting = ((each.get("state") or {}).get("waiting") or {} for each in containers)
+    reason = next((each["reason"] for each in waiting if each.get("reason") not in (None, *STARTING)), "")
+    return f"waiting, {reason}" if reason else str(status.get("phase", ""))

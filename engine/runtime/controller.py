@@ -48,6 +48,9 @@ def own_key(change: Change) -> Iterable[str]:
 class Controller:
     """Drains its sources into a work queue and hands batches of keys to `reconcile`.
 
+    `reconcile(keys)` returns what became of each key: None (done), `Requeue(after_seconds)`, or an exception (again,
+    with backoff). It is called for a state, not for an event: a change of its own making brings the key once more.
+
     One task, and one per source, whatever the number of keys: never two reconciles of one key at a time. A key missing
     from the answer is done. An exception raised by `reconcile` itself retries the whole batch, key by key: each one
     after its own backoff and in a batch of its own, so that one bad key does not hold up the others. Keys wait until

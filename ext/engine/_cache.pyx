@@ -174,6 +174,12 @@ cdef bint walking_is_cheaper(Query query, Py_ssize_t rows) except -1:
 
 @cython.final
 cdef class Cache:
+    """The indexed store of one resource: objects by key, by index and by selector.
+    One thread writes; others read snapshots.
+
+    The contract of every method is in engine/_cache.pyi.
+    """
+
     def __init__(self, indexes=None, columns=(), WatchLog log=None):
         self.objects = {}
         self.rows = Rows.__new__(Rows)
@@ -517,6 +523,8 @@ cdef set gathered(dict postings, tuple values):
 
 @cython.final
 cdef class Snapshot:
+    """One moment of a Cache; the same reading methods."""
+
     def __init__(self):
         raise TypeError("use Cache.snapshot")
 
@@ -536,6 +544,8 @@ cdef class Snapshot:
 
 @cython.final
 cdef class Replacement:
+    """A replace that arrives in pages; nothing is visible before finish()."""
+
     def __init__(self):
         raise TypeError("use Cache.replacement")
 

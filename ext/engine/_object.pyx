@@ -374,6 +374,11 @@ cdef dict labels_of(Object obj):
 @cython.final
 @cython.no_gc
 cdef class Object:
+    """An immutable view of one Kubernetes object over its JSON bytes.
+
+    The contract of every method is in engine/_object.pyi.
+    """
+
     def __cinit__(self, *args):
         self.raw = b""
         self.key = self.name = self.namespace = self.uid = ""

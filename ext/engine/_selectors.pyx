@@ -282,6 +282,8 @@ cdef inline bint is_symbol(str token):
 
 @cython.final
 cdef class LabelSelector:
+    """A parsed label selector, with Kubernetes' whole grammar."""
+
     def __init__(self):
         raise TypeError("use LabelSelector.parse or LabelSelector.of")
 
@@ -391,6 +393,8 @@ cdef class Term:
 
 @cython.final
 cdef class FieldSelector:
+    """A parsed field selector: metadata.name=x,status.phase!=Running."""
+
     def __init__(self):
         raise TypeError("use FieldSelector.parse")
 

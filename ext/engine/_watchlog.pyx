@@ -34,6 +34,8 @@ cdef Event new_event(str type, Object obj, Object old, long long revision):
 @cython.final
 @cython.no_gc
 cdef class Event:
+    """One change as a reader sees it: type, key, revision, object, old, encoded."""
+
     def __init__(self):
         raise TypeError("events come from a WatchLog")
 
@@ -73,6 +75,11 @@ cdef class FieldBucket:
 
 @cython.final
 cdef class WatchLog:
+    """A ring of the last changes of one resource, read by cursors.
+
+    The contract of every method is in engine/_watchlog.pyi.
+    """
+
     def __init__(self, *, double min_seconds=75.0, long long max_events=1_000_000, long long max_bytes=1 << 30,
                  long long resource_version=0, clock=monotonic):
         if max_events < 1 or max_bytes < 1 or min_seconds < 0:
@@ -342,6 +349,8 @@ cdef object new_future():
 
 @cython.final
 cdef class Cursor:
+    """A position in a WatchLog: next_batch() never blocks, wait() sleeps until there may be more."""
+
     def __init__(self):
         raise TypeError("use WatchLog.cursor")
 

@@ -27,6 +27,11 @@ cdef class Level:
 
 @cython.final
 cdef class WorkQueue:
+    """Keys to work on: never two workers on one key, no lost add, at most one pending copy.
+
+    See engine/_workqueue.pyi.
+    """
+
     def __init__(self, *, double base_delay_seconds=0.005, double max_delay_seconds=1000.0, clock=monotonic):
         if base_delay_seconds < 0 or max_delay_seconds < base_delay_seconds:
             raise ValueError("delays must not be negative, and max_delay_seconds not below base_delay_seconds")

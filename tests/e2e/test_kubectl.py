@@ -196,3 +196,20 @@ def test_part_alone_over_https(tmp_path: Path, cluster: Callable[..., Cluster]) 
         assert alone.stdout.readline().startswith("ready")
         alone.terminate()
         assert alone.wait(15) == 0
+
+
+def test_the_default_data_directory_is_relative_and_works(tmp_path: Path) -> None:
+    """The README's first block: `engine up` in some directory, nothing said about where data go."""
+    command = [str(BIN / "engine"), "up", "--nodes", "3", "--listen", "127.0.0.1:0"]
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=tmp_path) as up,
+    ):
+        assert up.stdout
+        ready = up.stdout.readline()
+        assert ready.rstrip().endswith("kubeconfig=engine-data/kubeconfig"), ready
+        for words in (["create", "-f", str(EXAMPLE)], ["rollout", "status", "deployment/web", "--timeout=60s"]):
+            kubectl = [str(BIN / "kubectl"), "--kubeconfig", "engine-data/kubeconfig", *words]
+            subprocess.run(kubectl, check=True, cwd=tmp_path, env={**os.environ, "HOME": str(tmp_path)}, timeout=90)
+        up.terminate()
+        assert up.wait(15) == 0
