@@ -59,7 +59,8 @@ def storage_options(command: Command) -> Command:
             "--data-dir",
             type=click.Path(file_okay=False, path_type=Path),
             default=Path("engine-data"),
-            help="Where the store, the certificates and the containers' state live.  [default: ./engine-data]",
+            show_default=True,
+            help="Where the store, the certificates and the containers' state live.",
         ),
         click.option(
             "--storage",

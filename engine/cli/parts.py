@@ -70,8 +70,8 @@ def scheduler(kubeconfig: Path, log_level: str, log_format: str) -> None:
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("engine-data"),
-    help="Where the serving certificate and, with the runtime process, the containers' state live.  "
-    "[default: ./engine-data]",
+    show_default=True,
+    help="Where the serving certificate and, with the runtime process, the containers' state live.",
 )
 @click.option(
     "--listen",
