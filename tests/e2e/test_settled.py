@@ -33,7 +33,9 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_settled_control_plane_only_sends_heartbeats(cluster: Callable[..., Cluster]) -> None:
+def test_a_settled_control_plane_only_sends_heartbeats(
+    cluster: Callable[..., Cluster], figure: Callable[[str], None]
+) -> None:
     plane = cluster("--nodes", str(NODES), "--runtime", "simulated")
     spec = {"replicas": 200, "selector": {"matchLabels": {"app": "quiet"}}}
     spec["template"] = {"metadata": {"labels": {"app": "quiet"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
@@ -50,7 +52,9 @@ def test_a_settled_control_plane_only_sends_heartbeats(cluster: Callable[..., Cl
 
     until(still, "the control plane to settle")
     # Other work on the machine makes CPU seconds longer, never shorter: the best of three windows is the one to judge.
-    assert min(window(plane) for _ in range(WINDOWS)) < 0.02
+    shares = [window(plane) for _ in range(WINDOWS)]
+    figure(f"{NODES} nodes, settled: {', '.join(f'{100 * share:.2f} %' for share in shares)} of a core")
+    assert min(shares) < 0.02
 
 
 def window(plane: Cluster) -> float:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -198,13 +199,14 @@ async def replay(pki: Path) -> list[Outcome]:
 
 
 @pytest.fixture(scope="module")
-def outcomes(pki: Path) -> list[Outcome]:
+def outcomes(pki: Path, figure: Callable[[str], None]) -> list[Outcome]:
     if not GOLDEN.exists():
         pytest.skip(f"There is no recording of a real kube-apiserver at {GOLDEN}: set ENGINE_GOLDEN to its directory.")
     found = asyncio.run(replay(pki))
     count = len(found)
     for part in ("status", "reason", "body"):
-        print(f"{part:7} {sum(getattr(outcome, part) for outcome in found)} of {count} agree")
+        agree = sum(getattr(outcome, part) for outcome in found)
+        figure(f"recorded exchanges with kube-apiserver 1.36: {part:6} {agree} of {count} agree")
     return found
 
 
