@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine._object import Object, Path
+from engine._object import Object
+from engine._path import Path
 from engine.api import quantity
 from engine.api.resource import CONFIGMAPS, SECRETS, Resource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine._object import Object
-from engine._object import Path as ObjectPath
+from engine._path import Path as ObjectPath
 from engine.api import timestamps
 from engine.api.decode import Decoded, decode, decode_document, decode_patched
 from engine.api.errors import StatusError, bad_request, conflict, invalid, not_found

@@ -3,7 +3,8 @@
 cimport cython
 from cpython.pythread cimport PyThread_get_thread_ident
 from engine._columns cimport column_of
-from engine._object cimport Object, as_object, path_of, restamped
+from engine._object cimport Object, as_object, restamped, value_in
+from engine._path cimport path_of
 from engine._rows cimport Place, Rows
 from engine._selectors cimport (
     IN,
@@ -68,7 +69,7 @@ cdef class Index:
             except Exception as error:
                 raise ValueError(f"index {self.name!r} failed for {obj.key}: {error}") from error
             return values
-        found = self.path.find_in(obj)
+        found = value_in(obj, self.path)
         if type(found) is str:
             return found
         if type(found) is list:

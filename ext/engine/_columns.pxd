@@ -1,4 +1,4 @@
-from engine._object cimport Path
+from engine._path cimport Path
 
 
 cdef object column_of(list objects, Path path)

@@ -1,6 +1,7 @@
 """The values of one path as an array, for readers that compute over all objects."""
 
-from engine._object cimport Object, Path
+from engine._object cimport Object, value_in
+from engine._path cimport Path
 from engine._selectors cimport text_of_field
 
 # Below these members stand quantities, whatever JSON type they are written in.
@@ -28,7 +29,7 @@ cdef object milli_units(object value):
 cdef object column_of(list objects, Path path):
     import numpy
 
-    cdef list values = [path.find_in(<Object>obj) for obj in objects]
+    cdef list values = [value_in(<Object>obj, path) for obj in objects]
     if any([step in QUANTITY_PARENTS for step in path.steps]):
         return frozen(numpy.array([milli_units(value) for value in values], dtype=numpy.int64))
     kinds = {type(value) for value in values if value is not None}

@@ -1,20 +1,11 @@
 cimport cython
+from engine._path cimport Path
 
 
 cdef enum Plainness:
     UNKNOWN
     PLAIN
     ODD  # a key occurs twice or is written with escapes
-
-
-@cython.final
-cdef class Path:
-    cdef readonly str text
-    cdef tuple steps  # str for a member, int for an element
-    cdef tuple raw_steps  # the same with bytes for str; None when a member's name is written with escapes
-
-    cdef object find(self, object document, object default)
-    cdef object find_in(self, Object obj)
 
 
 @cython.final
@@ -49,7 +40,7 @@ cdef class Object:
     cdef bint scannable(self) except -1
 
 
-cdef Path path_of(str text)
+cdef object value_in(Object obj, Path path)
 cdef dict labels_of(Object obj)
 cdef Object as_object(object item)
 cdef Object restamped(Object obj, long long resource_version)

@@ -5,6 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from engine._json cimport Slice, is_plain, loads_exact, locate, spliced, value_at
+from engine._path cimport Path, path_of
 
 import json
 from collections.abc import ItemsView, Mapping, Sequence, ValuesView
@@ -12,126 +13,8 @@ from collections.abc import ItemsView, Mapping, Sequence, ValuesView
 import orjson
 
 cdef enum:
-    MAX_PATHS = 1024  # parsed paths kept by their text
     MAX_PARSED = 8192  # objects that keep their parsed form; a power of two
     MAX_PARSED_BYTES = 16 << 20  # and their JSON in all: parsed it takes some five times as much
-
-
-# --- Paths ------------------------------------------------------------------------------------------------------------
-
-
-cdef tuple parse_path(str text):
-    """`a.b[0]['c/d']` as ("a", "b", 0, "c/d")."""
-    cdef list steps = []
-    cdef Py_ssize_t at = 0, end, size = len(text)
-    while at < size:
-        if text[at] == "[":
-            end = text.find("]", at)
-            if at + 1 < size and text[at + 1] in "'\"":
-                end = text.find(text[at + 1] + "]", at + 2) + 1
-                if end <= 0:
-                    raise ValueError(f"path {text!r}: quote at {at + 1} is not closed")
-                steps.append(text[at + 2 : end - 1])
-            elif end > at + 1 and text[at + 1 : end].isdecimal():
-                steps.append(int(text[at + 1 : end]))
-            else:
-                raise ValueError(f"path {text!r}: expected [number] or ['name'] at {at}")
-            at = end + 1
-            if at < size and text[at] not in ".[":
-                raise ValueError(f"path {text!r}: expected '.' or '[' at {at}")
-            if at == size - 1 and text[at] == ".":
-                raise ValueError(f"path {text!r}: nothing after '.'")
-            if at < size and text[at] == ".":
-                at += 1
-            continue
-        end = at
-        while end < size and text[end] not in ".[":
-            end += 1
-        if end == at:
-            raise ValueError(f"path {text!r}: expected a name at {at}")
-        steps.append(text[at:end])
-        at = end
-        if at < size and text[at] == ".":
-            at += 1
-            if at == size:
-                raise ValueError(f"path {text!r}: nothing after '.'")
-    if not steps:
-        raise ValueError("path is empty")
-    return tuple(steps)
-
-
-cdef tuple raw_steps_of(tuple steps):
-    cdef list found = []
-    for step in steps:
-        if type(step) is str:
-            if orjson.dumps(step) != b'"' + step.encode() + b'"':
-                return None
-            step = step.encode()
-        found.append(step)
-    return tuple(found)
-
-
-@cython.final
-cdef class Path:
-    def __init__(self, str text not None):
-        self.text = text
-        self.steps = parse_path(text)
-        self.raw_steps = raw_steps_of(self.steps)
-
-    cdef object find_in(self, Object obj):
-        """The value in an object, None when missing: from the parsed form if there is one, else from the bytes."""
-        cdef Slice place
-        if obj.document is not None or self.raw_steps is None or not obj.scannable():
-            return self.find(obj.parsed(), None)
-        place = locate(obj.raw, self.raw_steps)
-        return None if place.start == NULL else value_at(place)
-
-    cdef object find(self, object document, object default):
-        cdef PyObject *member
-        for step in self.steps:
-            if type(step) is str:
-                if type(document) is dict:
-                    member = PyDict_GetItemWithError(<dict>document, step)
-                    if member == NULL:
-                        return default
-                    document = <object>member
-                elif type(document) is MapView:
-                    document = (<MapView>document).data.get(step, default)
-                    if document is default:
-                        return default
-                elif isinstance(document, (Object, Mapping)):
-                    if step not in document:
-                        return default
-                    document = document[step]
-                else:
-                    return default
-            else:
-                if type(document) is ListView:
-                    document = (<ListView>document).data
-                if not isinstance(document, list) or step >= len(document):
-                    return default
-                document = document[step]
-        return document
-
-    def of(self, document, default=None):
-        return self.find(document, default)
-
-    def __repr__(self):
-        return f"Path({self.text!r})"
-
-
-cdef dict PATHS = {}
-
-
-cdef Path path_of(str text):
-    cdef PyObject *known = PyDict_GetItemWithError(PATHS, text)
-    if known != NULL:
-        return <Path>known
-    path = Path(text)
-    if len(PATHS) >= MAX_PATHS:
-        PATHS.clear()
-    PATHS[text] = path
-    return path
 
 
 # --- Read-only views --------------------------------------------------------------------------------------------------
@@ -363,11 +246,20 @@ cdef Py_ssize_t FIRST_PARSED = 0  # the oldest one's position; positions only gr
 cdef Py_ssize_t NEXT_PARSED = 0
 cdef Py_ssize_t PARSED_BYTES = 0
 
-cdef Path LABELS = Path("metadata.labels")
+cdef Path LABELS = path_of("metadata.labels")
+
+
+cdef object value_in(Object obj, Path path):
+    """The value at a path, None when missing: from the parsed form if there is one, else from the bytes."""
+    cdef Slice place
+    if obj.document is not None or path.raw_steps is None or not obj.scannable():
+        return path.find(obj.parsed(), None)
+    place = locate(obj.raw, path.raw_steps)
+    return None if place.start == NULL else value_at(place)
 
 
 cdef dict labels_of(Object obj):
-    found = LABELS.find_in(obj)
+    found = value_in(obj, LABELS)
     return <dict>found if type(found) is dict else {}
 
 

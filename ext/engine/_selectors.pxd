@@ -1,5 +1,6 @@
 cimport cython
-from engine._object cimport Object, Path
+from engine._object cimport Object
+from engine._path cimport Path
 
 
 cdef enum Operator:

@@ -6,7 +6,8 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ and ..
 cimport cython
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
-from engine._object cimport MapView, Object, Path, labels_of
+from engine._object cimport MapView, Object, labels_of, value_in
+from engine._path cimport Path
 
 import re
 
@@ -417,7 +418,7 @@ cdef class FieldSelector:
         cdef Term term
         for item in self.terms:
             term = <Term>item
-            if (text_of_field(term.path.find_in(obj)) == term.value) != term.equal:
+            if (text_of_field(value_in(obj, term.path)) == term.value) != term.equal:
                 return False
         return True
 

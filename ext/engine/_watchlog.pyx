@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.pythread cimport PyThread_get_thread_ident
-from engine._object cimport Object, restamped
+from engine._object cimport Object, restamped, value_in
 from engine._selectors cimport Term, field_selector_of, label_selector_of, text_of_field
 
 from bisect import bisect_left
@@ -205,8 +205,8 @@ cdef class WatchLog:
             if not bucket.readers:
                 del self.buckets[name]
                 continue
-            value = text_of_field(bucket.path.find_in(obj))
-            before = None if old is None else text_of_field(bucket.path.find_in(old))
+            value = text_of_field(value_in(obj, bucket.path))
+            before = None if old is None else text_of_field(value_in(old, bucket.path))
             if before == value:
                 before = None
             bucket.file(self.head - 1, value, before)
