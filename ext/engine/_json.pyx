@@ -15,7 +15,7 @@ cdef enum:
 # --- Walking valid JSON -----------------------------------------------------------------------------------------------
 
 
-cdef inline const char *skip_space(const char *p, const char *end) noexcept nogil:
+cdef const char *skip_space(const char *p, const char *end) noexcept nogil:
     while p < end and (p[0] == c" " or p[0] == c"\n" or p[0] == c"\r" or p[0] == c"\t"):
         p += 1
     return p

@@ -1,0 +1,1 @@
+"""The memory of one cache: objects as records. Only compiled modules use it."""
