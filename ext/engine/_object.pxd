@@ -1,5 +1,6 @@
 cimport cython
 from engine._path cimport Path
+from engine._store cimport Record, Store
 
 
 cdef enum Plainness:
@@ -44,3 +45,5 @@ cdef object value_in(Object obj, Path path)
 cdef dict labels_of(Object obj)
 cdef Object as_object(object item)
 cdef Object restamped(Object obj, long long resource_version)
+cdef Object view_of(Store store, Record *record)
+cdef Record *record_of(Store store, Object obj, Record *hint) except NULL

@@ -6,6 +6,7 @@ from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from engine._json cimport Slice, is_plain, loads_exact, locate, spliced, value_at
 from engine._path cimport Path, path_of
+from engine._store cimport Record, Store
 
 import json
 from collections.abc import ItemsView, Mapping, Sequence, ValuesView
@@ -237,6 +238,16 @@ cdef Object restamped(Object obj, long long resource_version):
     """The same state at another revision."""
     raw = spliced(obj.raw, resource_version)
     return made(raw, document_of(raw))
+
+
+cdef Object view_of(Store store, Record *record):
+    """The object of a record, which the view holds on its own account."""
+    return as_object(store.raw(record))
+
+
+cdef Record *record_of(Store store, Object obj, Record *hint) except NULL:
+    """The object as a record of `store`, held once for the caller."""
+    return store.encode(obj.raw, len(obj.raw), hint)
 
 
 # The objects whose parsed form is kept, the oldest overwritten first. What is parsed costs five times its bytes and the

@@ -38,8 +38,8 @@ cdef class Store:
     All of it holds the GIL. A record is freed by the last holder's `drop`; the store lives as long as a view needs it.
     """
 
-    # Paths that are watched, in the order of their numbers, and what `encode` found there: the raw JSON of the value in
-    # the bytes that were encoded (start NULL: nothing there), valid as long as these bytes are and until the next encode.
+    # Paths that are watched, in the order of their numbers, and what `encode` found there: the raw JSON of the value
+    # in the bytes that were encoded (start NULL: nothing there), valid as long as these bytes and until the next encode.
     cdef list paths
     cdef Slice *values
     # Keys' prefixes by number; free numbers are NULL.
