@@ -39,7 +39,7 @@ cdef class Store:
     """
 
     # Paths that are watched, in the order of their numbers, and what `encode` found there: the raw JSON of the value
-    # in the bytes that were encoded (start NULL: nothing there), valid as long as these bytes and until the next encode.
+    # in the encoded bytes (start NULL: nothing there), valid as long as these bytes and until the next encode.
     cdef list paths
     cdef Slice *values
     # Keys' prefixes by number; free numbers are NULL.
