@@ -78,7 +78,7 @@ cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out) noexcept 
     return at + name.size
 
 
-# --- What views may ask ------------------------------------------------------------------------------------------------
+# --- What views may ask -----------------------------------------------------------------------------------------------
 
 
 cdef class ColumnReader:
