@@ -1,5 +1,7 @@
 """One strict pass over JSON bytes (RFC 8259)."""
 
+cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memset
@@ -15,6 +17,10 @@ cdef extern from "blocks.h" nogil:
     uint64_t load64 "engine_load64"(const char *p)
     int lowest_bit "engine_lowest_bit"(uint64_t bits)
     uint64_t special "engine_special"(const char *p)
+
+cdef extern from "Python.h":
+    # No exception to raise: what does not fit is clipped.
+    Py_ssize_t clipped "PyNumber_AsSsize_t"(object number, PyObject *overflow)
 
 cdef enum:
     FIRST_TOKENS = 512
@@ -638,7 +644,7 @@ cdef Py_ssize_t find_path(const Tape *tape, const char *data, tuple raw_steps) n
                 return -1
             at = tokens[at].next
         else:
-            left = step
+            left = clipped(step, NULL)
             if tokens[at].kind != ARRAY:
                 return -1
             at += 1
@@ -657,34 +663,67 @@ cdef bint is_spelled(const Token *key, const char *data, const char *name, Py_ss
     return <Py_ssize_t>(key.end - key.start) == size and memcmp(data + key.start, name, size) == 0
 
 
-cdef str key_text(const Token *key, const char *data):
-    cdef bytes text = data[key.start : key.end]
-    return orjson.loads(b'"' + text + b'"') if key.escaped else text.decode()
+cdef str text_of(const Token *token, const char *data):
+    cdef bytes text = data[token.start : token.end]
+    return orjson.loads(b'"' + text + b'"') if token.escaped else text.decode()
 
 
 cdef str path_to(const Tape *tape, const char *data, Py_ssize_t number):
     """From the top down to a token: past what ends before it, into what holds it."""
-    cdef list text = []
+    cdef str path = ""
     cdef const Token *tokens = tape.tokens
-    cdef Py_ssize_t at = 0, element = 0
+    cdef Py_ssize_t at = 0, element
     while at < number:
+        element = 0
         if tokens[at].kind == ARRAY:
             at += 1
-            element = 0
             while tokens[at].next <= number:
                 at = tokens[at].next
                 element += 1
-            text.append(f"[{element}]")
+            path = f"{path}[{element}]"
         else:
             at += 1
             while at != number and tokens[tokens[at].next].next <= number:
                 at = tokens[tokens[at].next].next
-            text.append("." + key_text(tokens + at, data))
+            path = member_path(path, tokens + at, data)
             if at != number:
                 at = tokens[at].next
-    path = "".join(text)
-    return path[1:] if path[:1] == "." else path
+    return path
 
+
+cdef str member_path(str path, const Token *key, const char *data):
+    return f"{path}.{text_of(key, data)}" if path else text_of(key, data)
+
+
+cdef list repeated_paths(const Tape *tape, const char *data):
+    cdef dict found = {}  # a set in order
+    if tape.count:
+        add_repeats(tape.tokens, 0, "", data, found)
+    return list(found)
+
+
+cdef int add_repeats(const Token *tokens, uint32_t container, str path, const char *data, dict found) except -1:
+    """What is repeated in a container and below. Recursion is no deeper than MAX_DEPTH: scan saw to that."""
+    cdef uint32_t number = container + 1, value, element = 0
+    cdef bint inner
+    while number < tokens[container].next and len(found) < MAX_REPEATS:
+        value = number + (tokens[container].kind == OBJECT)
+        inner = tokens[value].next > value + 1
+        here = None
+        if tokens[container].kind == ARRAY:
+            here = f"{path}[{element}]" if inner else None
+        elif inner or tokens[number].repeated:
+            here = member_path(path, tokens + number, data)
+            if tokens[number].repeated:
+                found[here] = None
+        if inner:
+            add_repeats(tokens, value, here, data, found)
+        element += 1
+        number = tokens[value].next
+    return 0
+
+
+cdef tuple NAMES = ("KEY", "STRING", "NUMBER", "LITERAL", "OBJECT", "ARRAY")
 
 cdef dict REASONS = {
     BAD_SYNTAX: "no JSON",
@@ -711,17 +750,55 @@ cdef object fault_of(Fault fault, const Tape *tape, const char *data, Py_ssize_t
 # --- The Python face --------------------------------------------------------------------------------------------------
 
 
-def count_tokens(bytes data not None):
+@cython.final
+@cython.internal
+cdef class Scanned:
+    """The tape of bytes that hold JSON, given back with this."""
+
     cdef Tape tape
-    cdef Fault fault
-    memset(&tape, 0, sizeof(Tape))
-    try:
-        fault = scan(data, len(data), &tape)
+
+    def __cinit__(self, bytes data not None):
+        cdef Fault fault = scan(data, len(data), &self.tape)
         if fault != NO_FAULT:
-            raise fault_of(fault, &tape, data, len(data))
-        return tape.count
-    finally:
-        clear_tape(&tape)
+            raise fault_of(fault, &self.tape, data, len(data))
+
+    def __dealloc__(self):
+        clear_tape(&self.tape)
+
+
+def count_tokens(bytes data not None):
+    return Scanned(data).tape.count
+
+
+def tokens(bytes data not None):
+    cdef Scanned scanned_ = Scanned(data)
+    cdef Token *token
+    cdef Py_ssize_t number
+    cdef list found = []
+    for number in range(scanned_.tape.count):
+        token = scanned_.tape.tokens + number
+        found.append((NAMES[token.kind], token.start, token.end, token.next, token.escaped != 0))
+    return found
+
+
+def find(bytes data not None, tuple steps not None):
+    cdef Scanned scanned_ = Scanned(data)
+    return find_path(&scanned_.tape, data, steps)
+
+
+def scalar_end(bytes data not None):
+    cdef const char *start = data
+    cdef const char *end = start + len(data)
+    cdef const char *behind
+    if data[:1] == b'"':
+        behind = string_end(start + 1, end)
+        if behind != NULL:
+            behind += 1
+    elif data[:1] in b"-0123456789":
+        behind = number_end(start, end)
+    else:
+        behind = literal_end(start, end)
+    return None if behind == NULL else behind - start
 
 
 SEED[0] = int.from_bytes(os.urandom(8), "little")
