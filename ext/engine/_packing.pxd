@@ -17,7 +17,6 @@ cdef enum Packed:
 cdef enum:
     MAX_REMEMBERED = 255  # values of one object that later ones can be written against
     NO_PLACE = 255
-    MAX_PACKED_OVERHEAD = 24  # bytes that a packed value takes at most beyond its own
 
 
 cdef struct Memory:
@@ -31,6 +30,7 @@ cdef struct Memory:
 
 
 cdef void begin(Memory *memory) noexcept nogil
+cdef void begin_reading(Memory *memory) noexcept nogil
 cdef void remember(Memory *memory, Slice value) noexcept nogil
 cdef void remember_for_reading(Memory *memory, Slice value) noexcept nogil
 cdef Packed kind_of(Slice value, Slice expected, bint is_text) noexcept nogil

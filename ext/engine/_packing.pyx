@@ -215,9 +215,13 @@ cdef Packed kind_of(Slice value, Slice expected, bint is_text) noexcept nogil:
 # --- Memory -----------------------------------------------------------------------------------------------------------
 
 
-cdef void begin(Memory *memory) noexcept nogil:
+cdef void begin_reading(Memory *memory) noexcept nogil:
     memory.time = NEAR_TIME
     memory.count = 0
+
+
+cdef void begin(Memory *memory) noexcept nogil:
+    begin_reading(memory)
     memset(memory.first, NO_PLACE, sizeof(memory.first))
     memset(memory.last, NO_PLACE, sizeof(memory.last))
 

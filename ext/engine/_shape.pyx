@@ -67,7 +67,7 @@ cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, S
         if tape.tokens[value].kind == OBJECT or tape.tokens[value].kind == ARRAY:
             if tape.tokens[value].kind == OBJECT and is_named(data, &tape.tokens[member], b"metadata", METADATA):
                 fields = managed_fields(data, tape, value)
-                if fields and count < MAX_SECTIONS - 2:
+                if fields and count < MAX_SECTIONS - 1:
                     hash = mixed(hash, MANAGED_FIELDS)
                     ends[count] = tape.tokens[fields].start
                     lasts[count] = fields
@@ -77,7 +77,7 @@ cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, S
                     count += 1
                     member = tape.tokens[value].next
                     continue
-            if count < MAX_SECTIONS - 1:
+            if count < MAX_SECTIONS:
                 ends[count] = tape.tokens[value].end
                 lasts[count] = tape.tokens[value].next
                 count += 1

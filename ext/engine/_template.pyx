@@ -282,8 +282,8 @@ cdef inline bint shared(const Shape *shape, const Walk *walk, const Walk *siblin
     cdef Py_ssize_t size = walk.stops[stop].end - walk.stops[stop].start
     cdef uint8_t varying = shape.token[token].varying
     cdef Slice other
-    if varying != NOT_VARYING and shape.vary[varying].rule != BY_TEMPLATE:
-        return False
+    if varying != NOT_VARYING and (shape.vary[varying].rule != BY_TEMPLATE or sibling == walk):
+        return False  # by its own walk alone nothing can be said of what varies
     other = shape_text(shape, token)
     if other.size == size and memcmp(other.start, walk.stops[stop].start, size) == 0:
         return False
