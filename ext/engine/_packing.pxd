@@ -38,7 +38,6 @@ cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memor
 cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory) noexcept nogil
 cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory *memory, char *out,
                            Py_ssize_t *size) noexcept nogil
-cdef bint fits(Packed kind, Slice value, Slice expected) noexcept nogil
 
 
 cdef inline uint8_t *write_varint(uint8_t *out, unsigned long long number) noexcept nogil:
