@@ -11,19 +11,19 @@ import os
 import orjson
 
 cdef extern from "blocks.h" nogil:
-    enum:
-        BLOCK "ENGINE_BLOCK"  # bytes looked at in one step
-        BLOCK_SHIFT "ENGINE_BLOCK_SHIFT"
     uint64_t load64 "engine_load64"(const char *p)
     int lowest_bit "engine_lowest_bit"(uint64_t bits)
-    uint64_t special "engine_special"(const char *p)
+    uint64_t special "engine_special"(const char *p)  # of 64 bytes
+    uint64_t last_special "engine_last_special"(const char *p, size_t size)  # of fewer
 
 cdef extern from "Python.h":
     # No exception to raise: what does not fit is clipped.
     Py_ssize_t clipped "PyNumber_AsSsize_t"(object number, PyObject *overflow)
 
 cdef enum:
-    FIRST_TOKENS = 512
+    WINDOW = 64  # bytes
+    FIRST_TOKENS = 16
+    TOKEN_BYTES = 8  # of JSON, at the least, in what is seldom grown for
     SMALL_OBJECT = 32  # keys that are compared with each other; beyond, a set takes over
     DOUBLE_EXPONENT = 308  # of ten, of the largest double
 
@@ -101,14 +101,14 @@ cdef inline const char *sequence_end(const char *p, const char *end) noexcept no
     return p + 4
 
 
-cdef const char *walked_text(const char *p, const char *end, uint8_t *escaped, Refusal *refusal) noexcept nogil:
-    """text_end byte by byte, with what is wrong and where when it returns NULL."""
+cdef Refusal text_refusal(const char *p, const char *end) noexcept nogil:
+    """What is wrong, and where, with a text that text_end refuses."""
+    cdef Refusal refusal
     cdef const char *behind
+    cdef uint8_t unused = UNESCAPED
     while p < end:
-        if p[0] == c'"':
-            return p
         if p[0] == c"\\":
-            behind = escape_end(p, end, escaped)
+            behind = escape_end(p, end, &unused)
             refusal.fault = BAD_STRING
         elif <uint8_t>p[0] >= 0x80:
             behind = sequence_end(p, end)
@@ -118,24 +118,41 @@ cdef const char *walked_text(const char *p, const char *end, uint8_t *escaped, R
             refusal.fault = BAD_STRING
         if behind == NULL:
             refusal.at = p
-            return NULL
+            return refusal
         p = behind
-    refusal.fault = BAD_SYNTAX
+    refusal.fault = BAD_SYNTAX  # it does not end
     refusal.at = end
-    return NULL
+    return refusal
 
 
-cdef inline const char *text_end(const char *p, const char *end, uint8_t *escaped) noexcept nogil:
-    """From behind the opening quote to the closing one; NULL when there is none or the text is refused."""
+cdef struct Window:  # moves over the text; strings end at a bit of it, so that finding one waits for no load
+    const char *base
+    uint64_t bits  # the special bytes of WINDOW from `base` on
+
+
+cdef inline void open_window(Window *window, const char *p, const char *end) noexcept nogil:
+    window.base = p
+    window.bits = special(p) if end - p >= WINDOW else last_special(p, end - p)
+
+
+cdef inline const char *next_special(Window *window, const char *p, const char *end) noexcept nogil:
+    """The first byte at or behind `p` that ends plain text; `end` when none does. `p` never goes back."""
     cdef uint64_t bits
-    cdef Refusal unused
-    escaped[0] = UNESCAPED
-    while end - p >= BLOCK:
-        bits = special(p)
-        if bits == 0:
-            p += BLOCK
-            continue
-        p += lowest_bit(bits) >> BLOCK_SHIFT
+    while p < end:
+        if p - window.base >= WINDOW:
+            open_window(window, window.base + ((p - window.base) & -WINDOW), end)
+        bits = window.bits >> (p - window.base)
+        if bits != 0:
+            return p + lowest_bit(bits)
+        if end - window.base <= WINDOW:
+            break
+        p = window.base + WINDOW
+    return end
+
+
+cdef const char *odd_text_end(Window window, const char *p, const char *end, uint8_t *escaped) noexcept nogil:
+    """text_end from the first byte on that is not plain, with a window of its own."""
+    while p < end:
         if p[0] == c'"':
             return p
         if p[0] == c"\\":
@@ -146,12 +163,24 @@ cdef inline const char *text_end(const char *p, const char *end, uint8_t *escape
             return NULL
         if p == NULL:
             return NULL
-    return walked_text(p, end, escaped, &unused)
+        p = next_special(&window, p, end)
+    return NULL
+
+
+cdef inline const char *text_end(Window *window, const char *p, const char *end, uint8_t *escaped) noexcept nogil:
+    """From behind the opening quote to the closing one; NULL when there is none or the text is refused."""
+    escaped[0] = UNESCAPED
+    p = next_special(window, p, end)
+    if p < end and p[0] == c'"':
+        return p
+    return odd_text_end(window[0], p, end, escaped)
 
 
 cdef const char *string_end(const char *p, const char *end) noexcept nogil:
     cdef uint8_t escaped
-    return text_end(p, end, &escaped)
+    cdef Window window
+    open_window(&window, p, end)
+    return text_end(&window, p, end, &escaped)
 
 
 # --- What a string spells ---------------------------------------------------------------------------------------------
@@ -372,16 +401,18 @@ cdef struct Level:  # a container that is open
     bint respelled  # a key is written in one of several ways: bytes don't tell whether two are equal
 
 
-cdef inline uint64_t signature(const char *start, const char *stop) noexcept nogil:
-    """One bit of 64 for a key, from its last eight bytes and its length."""
+cdef inline uint64_t signature(const char *data, const char *start, const char *stop) noexcept nogil:
+    """One bit of 64 for a key, from its length and its last eight bytes, zeros before them if it is shorter."""
     cdef uint64_t size = stop - start
     cdef uint64_t word = 0
-    if size >= 8:
+    if stop - data >= 8:
         word = load64(stop - 8)
     else:
-        while start < stop:
-            word = word << 8 | <uint8_t>start[0]
+        while start < stop:  # the first keys of a document
+            word = word >> 8 | <uint64_t>(<uint8_t>start[0]) << 56
             start += 1
+    if size < 8:  # in two steps: a shift by 64 is undefined
+        word = word >> (8 * (7 - size)) >> 8
     return <uint64_t>1 << ((word + size) * 0x9E3779B97F4A7C15ULL >> 58)
 
 
@@ -442,13 +473,14 @@ cdef Fault check_keys(Tape *tape, const char *data, const Level *level, bint str
 
 
 cdef inline const char *skip_space(const char *p, const char *end) noexcept nogil:
-    while p < end and (p[0] == c" " or p[0] == c"\n" or p[0] == c"\r" or p[0] == c"\t"):
+    # Text from other programs has none: one comparison, not four.
+    while p < end and <uint8_t>p[0] <= 32 and (p[0] == c" " or p[0] == c"\n" or p[0] == c"\r" or p[0] == c"\t"):
         p += 1
     return p
 
 
-cdef bint grow_tokens(Tape *tape) noexcept nogil:
-    cdef Py_ssize_t capacity = tape.capacity * 2 if tape.capacity else FIRST_TOKENS
+cdef bint grow_tokens(Tape *tape, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t capacity = max(tape.capacity * 2, size // TOKEN_BYTES + FIRST_TOKENS)
     cdef Token *tokens = <Token *>realloc(tape.tokens, capacity * sizeof(Token))
     if tokens == NULL:
         return False
@@ -475,12 +507,12 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
     cdef Token *tokens = tape.tokens
     cdef uint32_t number = 0  # of the next token
     cdef uint64_t bit
+    cdef Window window
     cdef Refusal refusal
     cdef Fault fault = NO_FAULT
     cdef uint8_t escaped = 0
     cdef bint opened
-    refusal.at = data
-    refusal.fault = NO_FAULT
+    open_window(&window, data, end)
     level.token = 0
     level.is_object = False
     if size > <Py_ssize_t>0xFFFFFFFF:
@@ -490,7 +522,7 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
     while True:
         # A value begins here.
         if tape.capacity - <Py_ssize_t>number < 2:
-            if not grow_tokens(tape):
+            if not grow_tokens(tape, size):
                 fault = NO_MEMORY
                 break
             tokens = tape.tokens
@@ -501,9 +533,9 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
         start = p
         opened = False
         if p[0] == c'"':
-            p = text_end(p + 1, end, &escaped)
+            p = text_end(&window, p + 1, end, &escaped)
             if p == NULL:
-                walked_text(start + 1, end, &escaped, &refusal)
+                refusal = text_refusal(start + 1, end)
                 fault = refusal.fault
                 p = refusal.at
                 break
@@ -574,9 +606,9 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
         if p == end or p[0] != c'"':
             fault = BAD_SYNTAX
             break
-        p = text_end(p + 1, end, &escaped)
+        p = text_end(&window, p + 1, end, &escaped)
         if p == NULL:
-            walked_text(start + 1, end, &escaped, &refusal)
+            refusal = text_refusal(start + 1, end)
             fault = refusal.fault
             p = refusal.at
             break
@@ -584,7 +616,7 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
         tokens[number].escaped = escaped
         level.keys += 1
         level.respelled |= escaped == RESPELLED
-        bit = signature(start + 1, p)
+        bit = signature(data, start + 1, p)
         if level.seen & bit and level.keys <= SMALL_OBJECT and has_key(tokens, level.token + 1, number, data):
             if strict:
                 tape.fault_token = number
