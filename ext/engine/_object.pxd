@@ -1,7 +1,8 @@
 cimport cython
 from engine._header cimport Plainness
 from engine._path cimport Path
-from engine._store cimport Record, Store
+from engine._record cimport Record
+from engine._store cimport Store
 from libc.stdint cimport int64_t
 
 

@@ -8,7 +8,8 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from engine._header cimport ODD, PLAIN, UNKNOWN, Header, Plainness, plainness_of, read_header
 from engine._json cimport Slice, loads_exact, locate, spliced, value_at
 from engine._path cimport Path, path_of
-from engine._store cimport LIVE, ColumnReader, Record, Store, hold
+from engine._record cimport CURRENT, VIEWED, Record, hold
+from engine._store cimport LIVE, ColumnReader, Store
 from engine._views cimport encoded, view
 from libc.stdint cimport int64_t, uint64_t
 
@@ -55,7 +56,7 @@ cdef Kept[MAX_PARSED] PARSED
 cdef Py_ssize_t FIRST_PARSED = 0  # the oldest one's position; positions only grow
 cdef Py_ssize_t NEXT_PARSED = 0
 cdef Py_ssize_t PARSED_BYTES = 0
-# Where those over records are found by their record: linear probing, at most half full. Such a record is `viewed`, and
+# Where those over records are found by their record: linear probing, at most half full. Such a record is VIEWED, and
 # cannot be freed meanwhile, since its view holds it. Borrowed: PARSED owns them.
 cdef Seat[SEATS] VIEWS
 # The views of records that keep their bytes, likewise, and what was found in them. Borrowed: a view that dies leaves
@@ -83,13 +84,13 @@ cdef void seat(Object obj) noexcept:
     cdef Py_ssize_t at = seat_of(obj.record)
     VIEWS[at].record = obj.record
     VIEWS[at].view = <PyObject *>obj
-    obj.record.viewed = 1
+    obj.record.marks |= VIEWED
 
 
 cdef void unseat(Object obj) noexcept:
     """Those behind move up, so that no search ends before them."""
     cdef Py_ssize_t gap = seat_of(obj.record), at = gap
-    obj.record.viewed = 0
+    obj.record.marks &= ~VIEWED
     while True:
         at = (at + 1) & (SEATS - 1)
         if VIEWS[at].record == NULL:
@@ -112,7 +113,7 @@ cdef int keep_parsed(Object obj, dict document, Py_ssize_t size) except -1:
     PARSED[NEXT_PARSED & (MAX_PARSED - 1)].view = <PyObject *>obj
     PARSED[NEXT_PARSED & (MAX_PARSED - 1)].size = size
     NEXT_PARSED += 1
-    if obj.record != NULL and not obj.record.viewed:
+    if obj.record != NULL and not obj.record.marks & VIEWED:
         seat(obj)
     return 0
 
@@ -125,7 +126,7 @@ cdef int forget_oldest() except -1:
     FIRST_PARSED += 1
     PARSED_BYTES -= oldest.size
     obj.document = None
-    if obj.record != NULL and obj.record.viewed and VIEWS[seat_of(obj.record)].view == <PyObject *>obj:
+    if obj.record != NULL and obj.record.marks & VIEWED and VIEWS[seat_of(obj.record)].view == <PyObject *>obj:
         unseat(obj)
     # The ring's own reference; `obj` and `_document` go with this frame, when all is in order again.
     Py_DECREF(obj)
@@ -165,7 +166,8 @@ cdef inline str text_at(Slice place):
 
 
 cdef int64_t version_of(str text) except -1:
-    if not text or len(text) > MAX_VERSION_DIGITS or not text.isascii() or not text.isdecimal():
+    """As the store reads it: 0 for what is no number in its shortest form."""
+    if not text or text[0] == "0" or len(text) > MAX_VERSION_DIGITS or not text.isascii() or not text.isdecimal():
         return 0
     return int(text)
 
@@ -255,7 +257,7 @@ cdef Object restamped(Object obj, long long resource_version):
 
 cdef Object view_of(Store store, Record *record):
     cdef Object obj
-    if record.viewed:
+    if record.marks & VIEWED:
         return <Object>VIEWS[seat_of(record)].view
     obj = Object.__new__(Object)
     obj.store = store
@@ -280,7 +282,7 @@ cdef int bind(Object obj, Store store, Record *record) noexcept:
     LIVE.views += 1
     obj.namespace_text = None  # all views share the store's
     keep_decoded(obj, obj.data)
-    if obj.document is not None and not record.viewed:
+    if obj.document is not None and not record.marks & VIEWED:
         seat(obj)
     return 0
 
@@ -322,7 +324,7 @@ cdef str namespace_of(Object obj):
 
 cdef inline dict at_hand(Object obj):
     """The parsed form, if it is kept for this view or another of the same record."""
-    if obj.document is None and obj.record != NULL and obj.record.viewed:
+    if obj.document is None and obj.record != NULL and obj.record.marks & VIEWED:
         return (<Object>VIEWS[seat_of(obj.record)].view).document
     return obj.document
 
@@ -518,7 +520,7 @@ cdef class Object:
 
     def get_path(self, str path not None, default=None):
         cdef PyObject *column
-        if self.record != NULL and self.record.current and self.store.columns is not None:
+        if self.record != NULL and self.record.marks & CURRENT and self.store.columns is not None:
             column = PyDict_GetItemWithError(self.store.columns, path)
             if column != NULL:
                 value = (<ColumnReader>column).value_of(self.record, default)
