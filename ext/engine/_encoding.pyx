@@ -40,7 +40,7 @@ from engine._template cimport (
     Template,
     Walk,
     free_template,
-    keys_differ,
+    keys_fit,
     learn,
     located,
     match,
@@ -174,7 +174,7 @@ cdef bint walk_along(Template *template, uint32_t number, const char *start) noe
     cdef const char *end = encoding.data + encoding.size
     part.start = start
     part.end = match(template, start, end, &part.walk)
-    if part.end == NULL or (part.walk.misses and not keys_differ(template, &part.walk)):
+    if part.end == NULL or (part.walk.misses and not keys_fit(template, &part.walk)):
         return False
     return part.end == end if number == encoding.count - 1 else True
 
@@ -324,7 +324,7 @@ cdef int find_template(uint32_t number, const Section *section, uint64_t frame, 
         elif catalog.known(origin.successor) != NULL and catalog.known(origin.successor).shape == shape:
             template = catalog.known(origin.successor)
     if match(template, part.start, encoding.data + encoding.size, &part.walk) != part.end or (
-        part.walk.misses and not keys_differ(template, &part.walk)
+        part.walk.misses and not keys_fit(template, &part.walk)
     ):
         return 0  # two structures of one hash, or keys that could be written otherwise
     choose(catalog, number, template)

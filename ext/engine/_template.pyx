@@ -229,7 +229,7 @@ cdef bint is_canonical(Slice text) noexcept nogil:
         p += 2
 
 
-cdef bint keys_differ(const Template *template, const Walk *walk) noexcept nogil:
+cdef bint keys_fit(const Template *template, const Walk *walk) noexcept nogil:
     """Whether the keys that are not the template's can stand beside the others of their objects."""
     cdef const Shape *shape = template.shape
     cdef uint32_t i, token, other, news = 0
