@@ -173,4 +173,18 @@ cdef inline bint is_before(Place left, Place right) noexcept nogil:
     return left.chunk < right.chunk or (left.chunk == right.chunk and left.at < right.at)
 
 
+cdef inline Place first_place() noexcept nogil:
+    cdef Place place
+    place.chunk = place.at = 0
+    return place
+
+
+cdef inline Place last_place(Moment *moment) noexcept nogil:
+    """Behind the last row."""
+    cdef Place place
+    place.chunk = moment.chunk_count
+    place.at = 0
+    return place
+
+
 cdef Py_ssize_t rows_between(Moment *moment, Place start, Place end) noexcept nogil
