@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.pythread cimport PyThread_get_thread_ident
-from engine._columns cimport column_of
+from engine._arrays cimport column_of
 from engine._object cimport Object, as_object, restamped, value_in
 from engine._path cimport path_of
 from engine._rows cimport Place, Rows

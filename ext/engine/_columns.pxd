@@ -2,8 +2,8 @@ cimport cython
 from cpython.object cimport PyObject
 from engine._json cimport Slice
 from engine._path cimport Path
-from engine._table cimport Table
-from engine._terms cimport Terms
+from engine._table cimport Places, Table
+from engine._terms cimport Terms, ValueTexts
 from libc.stdint cimport uint32_t, uint64_t
 
 
@@ -19,14 +19,15 @@ cdef enum:
 cdef class Texts:
     """Where a column reads again what it did not copy: the values that only one row has."""
 
+    cdef bytes kept  # what the default returned last
+
     # The raw JSON at the column's path in the current version of `row`, valid until the next call; a start of NULL:
-    # nothing there. Compiled subclasses override this; the default asks the method `text` of a Python subclass.
+    # nothing there, or no such row. Compiled subclasses override this; the default asks the method `text` of a Python subclass.
     cdef Slice text_of(self, uint32_t row) except *
-    cdef bytes kept
 
 
 cdef struct Value:
-    # A value that several rows have, or any value of a column without Texts.
+    # A value that several rows have, or any value of a column without Texts. ABSENT is one too, for its list of rows.
     PyObject *decoded  # the Python str or number, once somebody asked; owned
     uint64_t hash
     uint32_t rows  # how many have it
@@ -35,13 +36,13 @@ cdef struct Value:
     char text[1]  # raw JSON
 
 
-cdef struct Pair:
-    uint32_t next  # rows of the same value
+cdef struct Neighbours:
+    uint32_t next
     uint32_t previous
 
 
 cdef union Link:
-    Pair rows
+    Neighbours among  # the rows of the same value
     uint64_t hash  # of a SINGLE value
 
 
@@ -61,13 +62,13 @@ cdef struct Change:
 
 
 @cython.final
-cdef class Column:
+cdef class Column(ValueTexts):
     """What stands at one path (or what a function found), by row, and the rows by value.
 
     A write is staged, which can fail and changes nothing that a reader sees, then committed, which cannot fail, or
     cancelled. While a change is staged, only `commit` and `cancel` may be called. `text_of(row)` must give the old
-    version of the row until its change is committed, the new one from then on; the text given to `stage` must stand
-    until then as well. Numbers of values, and what is derived from them, are valid until the next write.
+    version of the row until `stage` returned, and the new one when the column is used next after `commit`. Numbers of
+    values, and what is derived from them, are valid until the next write.
     """
 
     cdef readonly Path path  # None: a function's values
@@ -79,32 +80,47 @@ cdef class Column:
     cdef uint32_t row_end  # behind the highest row in the column
     cdef uint32_t row_capacity
     cdef readonly uint32_t count  # rows in the column, those with nothing at the path included
-    # Shared values by number. A free place holds its neighbours in the list of free places, tagged as such.
-    cdef Value **values
-    cdef uint32_t value_end
-    cdef uint32_t value_capacity
-    cdef uint32_t first_free  # 0: none
-    cdef readonly uint32_t shared  # values in `values`, ABSENT not among them
-    cdef readonly uint32_t singles  # values that one row has and nobody copied
-    cdef Table numbers  # value text -> number
-    cdef Terms terms  # what values are found by, beside their plain text
-    # The change under way, and the hashes of the terms of the value that comes and of the one that may go.
+    # Values by number (Value *) and numbers by text (flag set: the row of a SINGLE value). `terms` finds what a value
+    # means to selectors beside its plain text.
+    cdef Places values
+    cdef Table numbers
+    cdef Terms terms
+    cdef readonly uint32_t shared  # distinct values in `values`, ABSENT not among them
+    cdef readonly uint32_t singles  # distinct values beside them
+    cdef long long value_bytes  # of all Value structs and what they decoded
     cdef Change change
-    cdef long long text_bytes  # of all Value structs
 
-    # Writing, O(1) and the terms of the values concerned. `raw` with a start of NULL: the row has nothing at the path.
+    # Writing costs O(1) and the terms of a value that comes or goes. `raw` with a start of NULL: nothing at the path.
     cdef int stage(self, uint32_t row, Slice raw) except -1
-    cdef int stage_removal(self, uint32_t row) except -1
+    cdef int stage_removal(self, uint32_t row) except -1  # of a row that is in the column
     cdef int commit(self) noexcept
     cdef int cancel(self) noexcept
-    cpdef int put(self, uint32_t row, bytes raw) except -1  # stage and commit; None: nothing at the path
-    cpdef int remove(self, uint32_t row) except -1  # a row that is not in the column: nothing happens
+    cpdef int put(self, uint32_t row, bytes raw) except -1
+    cpdef int remove(self, uint32_t row) except -1
 
-    # Reading.
-    cdef Slice text_at(self, uint32_t number) except *  # raw JSON of a value, valid until the next call or write
+    # Reading. The raw JSON of a value is `text_at`, valid until the next call or write.
+    cdef uint32_t rows_of(self, uint32_t number) noexcept
+    cdef uint32_t find(self, const char *text, Py_ssize_t size, uint64_t hash) except? NO_VALUE
     cdef object decoded(self, uint32_t number)
-    cpdef object value(self, uint32_t row)  # None: nothing there. Lists and dicts are fresh, the rest is shared
+    cpdef object value(self, uint32_t row)
     cpdef long long nbytes(self)
+
+    # Inside.
+    cdef int reserve_row(self, uint32_t row) except -1
+    cdef uint32_t make(self, Slice raw, uint64_t hash) except 0
+    cdef int unmake(self, uint32_t number) noexcept
+    cdef int prepare_leave(self, uint32_t row) except -1
+    cdef int prepare_join(self, uint32_t row, Slice raw, uint64_t hash) except -1
+    cdef int share(self, uint32_t row, uint32_t number) noexcept
+    cdef int unshare(self, uint32_t number) noexcept
+    cdef int leave(self, uint32_t row) noexcept
+    cdef int join(self, uint32_t row, uint32_t number, uint64_t hash) noexcept
+    cdef int link(self, uint32_t row, uint32_t number) noexcept
+    cdef int trim_rows(self) noexcept
+
+
+cdef inline bint is_single(uint32_t number) noexcept nogil:
+    return number & SINGLE and number != NO_VALUE
 
 
 cdef inline uint32_t number_of(Column column, uint32_t row) noexcept:
