@@ -264,7 +264,7 @@ cdef class Cache:
             self.columns[path] = None
         if self.log is not None:
             if old is not None or values is not None:
-                self.log.record(type, obj, old, obj.resource_version)
+                self.log.add(type, obj, old, obj.resource_version)
             elif obj.resource_version > self.log.resource_version:
                 self.log.resource_version = obj.resource_version
         return old
@@ -315,7 +315,7 @@ cdef class Cache:
             self.columns[path] = None
         if log is not None:
             for type, item, before in logged:
-                log.record(<str>type, <Object>item, <Object>before, resource_version)
+                log.add(<str>type, <Object>item, <Object>before, resource_version)
             log.advance(resource_version)
         return 0
 
