@@ -29,6 +29,27 @@ cdef struct Record:
     uint32_t size  # bytes in all
     uint8_t rest  # bytes of the key behind the prefix, which follow the header
     uint8_t viewed  # a view is kept for it (see _object)
+    # What the columns lent to views hold at `row` was read from this record. The cache sets it once they do and clears
+    # it before they change; no code of others may run between that and the change.
+    uint8_t current
+
+
+cdef struct Live:
+    # What exists at this moment in all stores.
+    long long stores
+    long long records
+    long long prefixes
+    long long views  # Objects over records
+
+
+cdef Live LIVE
+
+
+cdef class ColumnReader:
+    """A column as views see it: `value_of` finds for a current record what a parser finds at the path, `default` where
+    nothing stands. Compiled subclasses override it; here it asks the method `value` of a Python subclass."""
+
+    cdef object value_of(self, Record *record, object default)
 
 
 @cython.final
@@ -51,6 +72,7 @@ cdef class Store:
     cdef readonly long long record_bytes
     cdef readonly long long records
     cdef bytes scratch  # what `read` points into
+    cdef dict columns  # path text -> ColumnReader, lent by the cache; None: it lends none
 
     cdef int watch(self, Path path) except -1
     cdef uint32_t prefix_for(self, const char *key, Py_ssize_t size, Py_ssize_t namespace_size) except? 0

@@ -78,12 +78,25 @@ cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out) noexcept 
     return at + name.size
 
 
+# --- What views may ask ------------------------------------------------------------------------------------------------
+
+
+cdef class ColumnReader:
+    cdef object value_of(self, Record *record, object default):
+        return self.value(record.row, default)
+
+
+def live():
+    return LIVE
+
+
 # --- The store --------------------------------------------------------------------------------------------------------
 
 
 @cython.final
 cdef class Store:
     def __cinit__(self):
+        LIVE.stores += 1
         self.paths = []
         self.prefix_numbers = {}
         self.free_prefixes = []
@@ -93,6 +106,7 @@ cdef class Store:
 
     def __dealloc__(self):
         cdef uint32_t number
+        LIVE.stores -= 1
         # No record is left: whoever holds one holds the store.
         for number in range(self.prefix_count):
             if self.prefixes[number] != NULL:
@@ -161,6 +175,7 @@ cdef class Store:
         prefix.namespace = <PyObject *>namespace
         self.prefixes[number] = prefix
         self.prefix_numbers[text] = number
+        LIVE.prefixes += 1
         if self.free_prefixes:
             self.free_prefixes.pop()
         else:
@@ -173,6 +188,7 @@ cdef class Store:
             del self.prefix_numbers[prefix.text[: prefix.size]]
             self.free_prefixes.append(prefix.number)
             self.prefixes[prefix.number] = NULL
+            LIVE.prefixes -= 1
             Py_XDECREF(prefix.namespace)
             PyMem_Free(prefix)
         return 0
@@ -222,9 +238,11 @@ cdef class Store:
         record.size = <uint32_t>(sizeof(Record) + rest + size)
         record.rest = <uint8_t>rest
         record.viewed = 0
+        record.current = 0
         memcpy(<char *>rest_of(record), key + self.prefixes[prefix].size, rest)
         memcpy(<char *>rest_of(record) + rest, data, size)
         self.records += 1
+        LIVE.records += 1
         self.record_bytes += record.size
         return record
 
@@ -248,6 +266,7 @@ cdef class Store:
         record.refs -= 1
         if record.refs == 0:
             self.records -= 1
+            LIVE.records -= 1
             self.record_bytes -= record.size
             self.drop_prefix(self.prefixes[record.prefix])
             PyMem_Free(record)
