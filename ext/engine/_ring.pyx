@@ -4,7 +4,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from engine._object cimport Object, restamped, view_of
+from engine._object cimport Object, raw_of, restamped, view_of
 from engine._store cimport Record, Store, hold
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
@@ -71,7 +71,7 @@ cdef class Event:
         cdef bytes raw
         cdef Ring ring
         if self.line is None:
-            raw = self.object.raw if self.stamp else self.store.raw(self.record)
+            raw = raw_of(self.object) if self.stamp else self.store.raw(self.record)
             self.line = b"".join((BEGINNINGS[self.type], raw, b"}\n"))
             if self.keeper != NULL:
                 ring = <Ring>self.keeper  # alive: it takes the pointer back when it lets go of the event or ends

@@ -4,7 +4,7 @@ cimport cython
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_INCREF
-from engine._object cimport Object, record_of
+from engine._object cimport Object, bind, record_of, revision_of
 from engine._ring cimport ADDED, DELETED, FIRST_SLOTS, IGNORED, MODIFIED, Change, Event, Ring, Slot, Verdict
 from engine._selection cimport NONE, FieldBucket, Probe, Selection, mark_of, new_bucket, new_selection
 from engine._selectors cimport FieldSelector, Term, field_selector_of, label_selector_of
@@ -81,7 +81,7 @@ cdef class WatchLog:
     def append(self, str type not None, Object object not None, Object old):
         if type not in CHANGES:
             raise ValueError(f"type {type!r} is none of {', '.join(CHANGES)}")
-        self.add(type, object, old, object.resource_version)
+        self.add(type, object, old, revision_of(object))
 
     cdef int add(self, str type, Object obj, Object old, int64_t revision) except -1:
         """A change of objects: the records are those that they are views of, or made of them."""
@@ -94,6 +94,7 @@ cdef class WatchLog:
             before = record_of(self.ring.store, old, NULL)
         try:
             now = hold(before) if obj is old else record_of(self.ring.store, obj, before)
+            bind(obj, self.ring.store, now)  # when it comes back as `old` it is this record
             try:
                 self.record(<Change><int>CHANGES[type], now, before, revision)
             finally:
