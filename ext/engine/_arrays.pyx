@@ -26,8 +26,9 @@ cdef object MAX_MILLI = 2**63 - 1
 
 
 cdef object milli_units(object value):
-    """A Kubernetes quantity ("500m", "2", "1Gi", 1.5) times 1000, rounded up, at most what 64 bits hold; 0 when there is
-    none, None when it is malformed. https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/"""
+    """A Kubernetes quantity ("500m", "2", "1Gi", 1.5) times 1000, rounded up, no more than 64 bits hold; 0 for nothing,
+    None for one that is malformed.
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/"""
     if value is None:
         return 0
     if type(value) is bool or not isinstance(value, (str, int, float)):

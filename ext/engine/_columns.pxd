@@ -22,7 +22,8 @@ cdef class Texts:
     cdef bytes kept  # what the default returned last
 
     # The raw JSON at the column's path in the current version of `row`, valid until the next call; a start of NULL:
-    # nothing there, or no such row. Compiled subclasses override this; the default asks the method `text` of a Python subclass.
+    # nothing there, or no such row. Compiled subclasses override this; the default asks the method `text` of a Python
+    # subclass.
     cdef Slice text_of(self, uint32_t row) except *
 
 
@@ -65,10 +66,10 @@ cdef struct Change:
 cdef class Column(ValueTexts):
     """What stands at one path (or what a function found), by row, and the rows by value.
 
-    A write is staged, which can fail and changes nothing that a reader sees, then committed, which cannot fail, or
-    cancelled. While a change is staged, only `commit` and `cancel` may be called. `text_of(row)` must give the old
-    version of the row until `stage` returned, and the new one when the column is used next after `commit`. Numbers of
-    values, and what is derived from them, are valid until the next write.
+    A write is staged, which can fail and has changed nothing then, and committed, which cannot fail, or cancelled. With
+    a change staged, only `commit` and `cancel` may be called. `text_of(row)` must give the old version of the row until
+    `stage` returned, and the new one when the column is used next after `commit`; the text that `stage` got is needed
+    no longer when it returned. Numbers of values, and what is derived from them, are valid until the next write.
     """
 
     cdef readonly Path path  # None: a function's values
@@ -92,9 +93,10 @@ cdef class Column(ValueTexts):
 
     # Writing costs O(1) and the terms of a value that comes or goes. `raw` with a start of NULL: nothing at the path.
     cdef int stage(self, uint32_t row, Slice raw) except -1
-    cdef int stage_removal(self, uint32_t row) except -1  # of a row that is in the column
-    cdef int commit(self) noexcept
-    cdef int cancel(self) noexcept
+    cpdef int stage_text(self, uint32_t row, bytes raw) except -1  # the same for Python's bytes, None: nothing there
+    cpdef int stage_removal(self, uint32_t row) except -1  # nothing happens when the row is not in the column
+    cpdef int commit(self) noexcept
+    cpdef int cancel(self) noexcept
     cpdef int put(self, uint32_t row, bytes raw) except -1
     cpdef int remove(self, uint32_t row) except -1
 

@@ -28,12 +28,11 @@ from engine._terms cimport Terms, ValueTexts, hash_of, leave_common
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp, memcpy, memset
 
-import sys
-
 import orjson
 
 cdef enum:
     MIN_ROWS = 64
+    DECODED = 48  # bytes of a str beside its characters
     ALIGNMENT = 16  # of what the allocator gives
     WIDER_BY = 16  # row arrays grow by a sixteenth: a place that is not used costs as much as one that is
 
@@ -56,7 +55,10 @@ cdef class Texts:
 
 
 cdef inline long long value_nbytes(const Value *value) noexcept nogil:
-    return (sizeof(Value) + value.size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+    cdef long long held = (sizeof(Value) + value.size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+    if value.decoded != NULL:
+        held += (DECODED + value.size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+    return held
 
 
 cdef bytes text_of_values(tuple values):
@@ -72,7 +74,6 @@ cdef class Column(ValueTexts):
 
     def __cinit__(self, str path=None, Texts texts=None, *, bint labels=False):
         cdef Value *absent
-        cdef Slice nothing
         self.path = None if path is None else path_of(path)
         self.texts = texts
         self.labels = labels
@@ -131,7 +132,16 @@ cdef class Column(ValueTexts):
         self.change.kind = MOVE
         return 0
 
-    cdef int stage_removal(self, uint32_t row) except -1:
+    cpdef int stage_text(self, uint32_t row, bytes raw) except -1:
+        cdef Slice text
+        text.start = NULL
+        text.size = 0
+        if raw is not None:
+            text.start = PyBytes_AS_STRING(raw)
+            text.size = PyBytes_GET_SIZE(raw)
+        return self.stage(row, text)
+
+    cpdef int stage_removal(self, uint32_t row) except -1:
         self.change.kind = NOTHING
         if number_of(self, row) == NO_VALUE:
             return 0
@@ -201,7 +211,7 @@ cdef class Column(ValueTexts):
             raise
         return 0
 
-    cdef int cancel(self) noexcept:
+    cpdef int cancel(self) noexcept:
         """Forgets what was staged."""
         cdef uint32_t number = self.change.number
         cdef Kind kind = self.change.kind
@@ -238,8 +248,6 @@ cdef class Column(ValueTexts):
         cdef Value *value = <Value *>self.values.at[number]
         cdef PyObject *decoded = value.decoded
         self.value_bytes -= value_nbytes(value)
-        if decoded != NULL:
-            self.value_bytes -= sys.getsizeof(<object>decoded)
         give_back(&self.values, number)
         PyMem_Free(value)
         Py_XDECREF(decoded)
@@ -247,7 +255,7 @@ cdef class Column(ValueTexts):
 
     # --- Committing: nothing here needs memory, or does without what it does not get ---
 
-    cdef int commit(self) noexcept:
+    cpdef int commit(self) noexcept:
         cdef Kind kind = self.change.kind
         cdef uint32_t row = self.change.row
         if kind == NOTHING:
@@ -367,13 +375,7 @@ cdef class Column(ValueTexts):
         return 0
 
     cpdef int put(self, uint32_t row, bytes raw) except -1:
-        cdef Slice text
-        text.start = NULL
-        text.size = 0
-        if raw is not None:
-            text.start = PyBytes_AS_STRING(raw)
-            text.size = PyBytes_GET_SIZE(raw)
-        self.stage(row, text)
+        self.stage_text(row, raw)
         return self.commit()
 
     cpdef int remove(self, uint32_t row) except -1:
@@ -431,9 +433,10 @@ cdef class Column(ValueTexts):
             return <object>value.decoded
         found = value_at(self.text_at(number))
         if type(found) is str or type(found) is int or type(found) is float:
-            self.value_bytes += sys.getsizeof(found)
+            self.value_bytes -= value_nbytes(value)
             Py_INCREF(found)
             value.decoded = <PyObject *>found
+            self.value_bytes += value_nbytes(value)
         return found
 
     cpdef object value(self, uint32_t row):

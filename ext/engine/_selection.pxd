@@ -14,6 +14,7 @@ cdef class RowBuffer:
     cdef Py_ssize_t capacity
 
     cdef int reserve(self, Py_ssize_t more) except -1
+    cdef int clear(self) except -1
     cpdef list as_list(self)
 
 

@@ -12,9 +12,7 @@ from engine._selectors cimport (
     ELEMENT,
     EXISTS,
     FIELD,
-    GREATER,
     IN,
-    LESS,
     NOT_IN,
     LabelSelector,
     Requirement,
@@ -24,12 +22,12 @@ from engine._selectors cimport (
 from engine._table cimport is_free
 from engine._terms cimport Members, hash_of
 from libc.stdint cimport uint32_t
-from libc.string cimport memset
 
 cdef enum:
     MAX_ACCEPTED = 256  # candidates that are checked as soon as the selection is made
     MAX_COMPARED = 8  # accepted values that are compared one by one
     ALL = 0x7FFFFFFF
+    MAX_IDLE = 1 << 20  # rows that a buffer has room for from one query to the next
 
 
 # --- Rows -------------------------------------------------------------------------------------------------------------
@@ -51,6 +49,14 @@ cdef class RowBuffer:
                 raise MemoryError
             self.rows = wider
             self.capacity = capacity
+        return 0
+
+    cdef int clear(self) except -1:
+        self.size = 0
+        if self.capacity > MAX_IDLE:
+            PyMem_Free(self.rows)
+            self.rows = NULL
+            self.capacity = 0
         return 0
 
     cpdef list as_list(self):
@@ -328,7 +334,7 @@ cdef Py_ssize_t smallest(list selections) except -1:
 cpdef int gather(list selections, RowBuffer into) except -1:
     cdef Py_ssize_t first = smallest(selections), i, j, kept = 0
     cdef uint32_t row
-    into.size = 0
+    into.clear()
     (<Selection>selections[first]).collect(into)
     if len(selections) == 1:
         return 0

@@ -4,7 +4,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from engine._json cimport Slice, skip_space, skip_value, value_at
-from engine._numberset cimport NumberSet, set_add, set_clear, set_discard, set_has, set_nbytes, set_write
+from engine._numberset cimport set_add, set_clear, set_discard, set_has, set_nbytes, set_write
 from engine._selectors cimport BETWEEN, BLANK, ELEMENT, FIELD, HAS_LABEL, LABEL, TermKind, text_of_field
 from engine._table cimport (
     NO_PLACE,

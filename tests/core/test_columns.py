@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import sys
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -249,6 +252,110 @@ def test_what_texts_raise_changes_nothing() -> None:
     assert found(select_labels(made.column, LabelSelector.parse("app=x"))) == [0, 1]
     assert found(select_labels(made.column, LabelSelector.parse("n=1"))) == [0]
     assert found(select_labels(made.column, LabelSelector.parse("q"))) == []
+
+
+VALUES = [None, *(json.dumps(text).encode() for text in ("a", "b", "c", 7, ["a", "b"], ["b", "c"]))]
+SETS = [
+    None,
+    *(json.dumps({"app": app, "tier": tier}).encode() for app in "xyz" for tier in "12"),
+    b'{"app":"\\u0078","more":"1"}',
+]
+
+
+def state(column: Column, rows: int) -> Any:
+    """All that can be seen."""
+    if column.labels:
+        queries = [
+            select_labels(column, LabelSelector.parse(text)) for text in ("app=x", "tier=1", "app,tier", "!more")
+        ]
+    else:
+        queries = [select_value(column, text) for text in ("a", "b", "c", "7")]
+    values = [column.value(row) for row in range(rows)]
+    return values, [found(query) for query in queries], (column.count, column.shared, column.singles)
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_change_that_is_cancelled_was_never_there(labels: bool) -> None:
+    choices = SETS if labels else VALUES
+    for lean in (True, False):
+        for held in itertools.product(choices, repeat=3):
+            made = Filled(labels=labels, lean=lean)
+            for row, raw in enumerate(held):
+                made.put(row, raw)
+            before = state(made.column, 4)
+            bytes_before = made.column.nbytes()
+            for raw in choices:
+                made.column.stage_text(2, raw)
+                made.column.cancel()
+            made.column.stage_removal(1)
+            made.column.cancel()
+            made.column.stage_text(3, choices[1])
+            made.column.cancel()
+            assert state(made.column, 4) == before
+            assert made.column.nbytes() <= bytes_before + 4096
+
+
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("lean", [False, True])
+def test_without_memory_a_change_is_made_whole_or_not_at_all(labels: bool, lean: bool) -> None:
+    memory = pytest.importorskip("_testcapi")
+    # Without memory for a string with escapes orjson crashes.
+    choices = [raw for raw in (SETS if labels else VALUES) if raw is None or b"\\" not in raw]
+    dice = random.Random(1)
+    refused = 0
+    made = Filled(labels=labels, lean=lean)
+    model: dict[int, bytes | None] = {}
+    for turn in range(3000):
+        row, raw, gone = dice.randrange(12), dice.choice(choices), dice.random() < 0.3
+        column, done = made.column, False
+        memory.set_nomemory(turn % 13, turn % 13 + 1)
+        try:
+            if gone:
+                column.remove(row)
+            else:
+                column.put(row, raw)
+            done = True
+        except (MemoryError, orjson.JSONDecodeError):  # how orjson tells that it has no memory
+            pass
+        finally:
+            memory.remove_mem_hooks()
+        refused += not done
+        if done and gone:
+            model.pop(row, None)
+        elif done:
+            model[row] = raw
+        made.rows.texts = {row: raw for row, raw in model.items() if raw is not None}
+        fresh = Filled(labels=labels, lean=lean)
+        for row, raw in model.items():
+            fresh.put(row, raw)
+        assert state(column, 12)[:2] == state(fresh.column, 12)[:2]
+    assert refused > 20
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_thousands_of_rows_and_changes_come_out_right(seed: int) -> None:
+    dice = random.Random(seed)
+    sharing = dice.choice([1, 2, 50])
+    made = Filled(labels=True)
+    model: dict[int, dict[str, str]] = {}
+    for turn in range(20_000):
+        row = dice.randrange(4000)
+        if dice.random() < (0.2 if turn < 15_000 else 0.9):
+            made.remove(row)
+            model.pop(row, None)
+        else:
+            owner = dice.randrange(4000) // sharing
+            model[row] = {"app": f"a{owner % 97}", "own": f"o{owner}", "tier": "xyz"[owner % 3]}
+            made.put(row, json.dumps(model[row]).encode())
+    column = made.column
+    assert [column.value(row) for row in range(4000)] == [model.get(row) for row in range(4000)]
+    for text in ("app=a7", "app=a7,tier=x", "tier in (x,y),app!=a7", "own in (o1,o2,o3)", "tier", "!app", "tier!=x"):
+        selector = LabelSelector.parse(text)
+        rows = [row for row in sorted(model) if selector.matches(model[row])]
+        assert found(select_labels(column, selector)) == rows
+    for row in list(model):
+        made.remove(row)
+    assert (column.count, column.singles, column.shared) == (0, 0, 0)
 
 
 def test_a_row_beyond_what_a_column_can_number_is_refused() -> None:
