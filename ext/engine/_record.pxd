@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 cdef enum:
     NO_ROW = 0xFFFFFFFF  # of a record that stands in no row
-    HEADER = 27  # bytes of a record before what varies in length
+    HEADER = 28  # bytes of a record before what varies in length
     NUMBER_BYTES = 3  # of a template's number
 
 
@@ -22,6 +22,9 @@ cdef struct Record:
     uint8_t rest  # bytes of the key behind the prefix
     uint8_t sections
     uint8_t viewed  # a view is kept for it (see _object)
+    # What the columns lent to views hold at `row` was read from this record. The cache sets it once they do and clears
+    # it before they change; no code of others may run between that and the change.
+    uint8_t current
 
 
 cdef inline Record *hold(Record *record) noexcept nogil:

@@ -41,9 +41,25 @@ cdef inline long long block_bytes(Py_ssize_t size) noexcept nogil:
     return (size + STEP - 1) // STEP * STEP + (0 if size <= SMALL else STEP)
 
 
+# --- What views may ask ------------------------------------------------------------------------------------------------
+
+
+cdef class ColumnReader:
+    cdef object value_of(self, Record *record, object default):
+        return self.value(record.row, default)
+
+
+def live():
+    return LIVE
+
+
+# --- The store --------------------------------------------------------------------------------------------------------
+
+
 @cython.final
 cdef class Store:
     def __cinit__(self):
+        LIVE.stores += 1
         self.paths = []
         self.keys = Keys.__new__(Keys)
         self.catalog = Catalog.__new__(Catalog)
@@ -53,6 +69,7 @@ cdef class Store:
         self.watch(path_of("metadata.resourceVersion"))
 
     def __dealloc__(self):
+        LIVE.stores -= 1
         PyMem_Free(self.values)
 
     cdef int watch(self, Path path) except -1:
@@ -108,6 +125,7 @@ cdef class Store:
         record.rest = <uint8_t>rest
         record.sections = <uint8_t>encoding.count
         record.viewed = 0
+        record.current = 0
         memcpy(<char *>record + HEADER, encoding.key + prefix.size, rest)
         for i in range(encoding.count):
             template = encoding.parts[i].template
@@ -117,6 +135,7 @@ cdef class Store:
         memcpy(<char *>record + before, raw_size, varint)
         memcpy(<char *>record + before + varint, encoding.out, packed)
         self.records += 1
+        LIVE.records += 1
         self.record_bytes += block_bytes(record.size)
         return record
 
@@ -136,6 +155,7 @@ cdef class Store:
             if number != NO_TEMPLATE:
                 self.catalog.drop(self.catalog.get(number))
         self.records -= 1
+        LIVE.records -= 1
         self.record_bytes -= block_bytes(record.size)
         self.keys.drop(self.keys.prefixes[record.prefix])
         PyMem_Free(record)

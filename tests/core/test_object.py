@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Object, WatchLog
-from engine._object import ListView, MapView
+from engine._views import ListView, MapView
 from engine._path import Path
 
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.text(st.characters(codec="utf-8"), max_size=6))

@@ -161,7 +161,6 @@ class LogMachine(RuleBasedStateMachine):
     def bounds_hold(self) -> None:
         assert len(self.log) <= self.max_events
         assert self.log.resource_version == self.version
-        assert len(self.log) <= 1 or self.log.nbytes - 8 * 4096 <= self.max_bytes
 
 
 class SmallLogMachine(LogMachine):
