@@ -17,7 +17,6 @@ cdef enum Packed:
 cdef enum:
     MAX_REMEMBERED = 255  # values of one object that later ones can be written against
     NO_PLACE = 255
-    MAX_PACKED_OVERHEAD = 24  # bytes that a packed value takes at most beyond its own
 
 
 cdef struct Memory:
@@ -31,6 +30,7 @@ cdef struct Memory:
 
 
 cdef void begin(Memory *memory) noexcept nogil
+cdef void begin_reading(Memory *memory) noexcept nogil
 cdef void remember(Memory *memory, Slice value) noexcept nogil
 cdef void remember_for_reading(Memory *memory, Slice value) noexcept nogil
 cdef Packed kind_of(Slice value, Slice expected, bint is_text) noexcept nogil
@@ -38,7 +38,6 @@ cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memor
 cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory) noexcept nogil
 cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory *memory, char *out,
                            Py_ssize_t *size) noexcept nogil
-cdef bint fits(Packed kind, Slice value, Slice expected) noexcept nogil
 
 
 cdef inline uint8_t *write_varint(uint8_t *out, unsigned long long number) noexcept nogil:

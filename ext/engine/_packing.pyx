@@ -6,6 +6,8 @@ from libc.string cimport memcmp, memcpy, memset
 
 cdef enum:
     TIME_SIZE = 20  # 2026-11-23T05:06:07Z
+    DATE_SIZE = 10
+    SECONDS_OF_DAY = 86400
     UUID_SIZE = 36
     MAX_INTEGER = 18  # digits: always fit 64 bits
     MIN_HEXADECIMAL = 16  # digits: shorter runs are words as often as numbers
@@ -42,8 +44,12 @@ cdef inline void write_two(char *out, int number) noexcept nogil:
 
 
 # --- Times ------------------------------------------------------------------------------------------------------------
-# Days and civil dates by Howard Hinnant's formulas, for years from 1 on.
+# Days and civil dates by Howard Hinnant's formulas, for years from 1 on; most times are of the date before.
 # https://howardhinnant.github.io/date_algorithms.html
+
+cdef int64_t last_day = 0
+cdef char[DATE_SIZE] last_date
+memcpy(last_date, b"1970-01-01", DATE_SIZE)
 
 
 cdef int64_t days_of(int year, int month, int day) noexcept nogil:
@@ -54,13 +60,8 @@ cdef int64_t days_of(int year, int month, int day) noexcept nogil:
     return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
 
 
-cdef void write_time(char *out, int64_t seconds) noexcept nogil:
-    cdef int64_t days = seconds // 86400
-    cdef int rest
+cdef void write_date(char *out, int64_t days) noexcept nogil:
     cdef int64_t z, era, day_of_era, year_of_era, day_of_year, month, year
-    if seconds % 86400 < 0:
-        days -= 1
-    rest = <int>(seconds - days * 86400)
     z = days + 719468
     era = z // 146097
     day_of_era = z - era * 146097
@@ -75,6 +76,19 @@ cdef void write_time(char *out, int64_t seconds) noexcept nogil:
     write_two(out + 2, <int>(year % 100))
     out[4] = out[7] = c"-"
     write_two(out + 5, <int>month)
+
+
+cdef void write_time(char *out, int64_t seconds) noexcept nogil:
+    global last_day
+    cdef int64_t days = seconds // SECONDS_OF_DAY
+    cdef int rest
+    if seconds < days * SECONDS_OF_DAY:
+        days -= 1
+    rest = <int>(seconds - days * SECONDS_OF_DAY)
+    if days != last_day:
+        write_date(last_date, days)
+        last_day = days
+    memcpy(out, last_date, DATE_SIZE)
     out[10] = c"T"
     write_two(out + 11, rest // 3600)
     out[13] = out[16] = c":"
@@ -83,25 +97,38 @@ cdef void write_time(char *out, int64_t seconds) noexcept nogil:
     out[19] = c"Z"
 
 
+cdef bint read_date(const char *p) noexcept nogil:
+    """Makes it the last date, if it is one."""
+    global last_day
+    cdef char[DATE_SIZE] again
+    cdef int century = two_digits(p), year = two_digits(p + 2), month = two_digits(p + 5), day = two_digits(p + 8)
+    cdef int64_t days
+    if century < 1 or year < 0 or month < 1 or month > 12 or day < 1:
+        return False
+    days = days_of(100 * century + year, month, day)
+    write_date(again, days)
+    if memcmp(again, p, DATE_SIZE) != 0:
+        return False
+    memcpy(last_date, again, DATE_SIZE)
+    last_day = days
+    return True
+
+
 cdef bint read_time(Slice value, int64_t *seconds) noexcept nogil:
     """Whether it is a time that `write_time` writes just so."""
     cdef const char *p = value.start
-    cdef char[TIME_SIZE] again
-    cdef int century, year, month, day, hour, minute, second
-    if value.size != TIME_SIZE or p[4] != c"-" or p[10] != c"T" or p[19] != c"Z":
+    cdef int hour, minute, second
+    if value.size != TIME_SIZE or p[10] != c"T" or p[13] != c":" or p[16] != c":" or p[19] != c"Z":
         return False
-    century = two_digits(p)
-    year = two_digits(p + 2)
-    month = two_digits(p + 5)
-    day = two_digits(p + 8)
     hour = two_digits(p + 11)
     minute = two_digits(p + 14)
     second = two_digits(p + 17)
-    if century < 1 or year < 0 or month < 1 or month > 12 or day < 1 or hour < 0 or minute < 0 or second < 0:
+    if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
         return False
-    seconds[0] = days_of(100 * century + year, month, day) * 86400 + hour * 3600 + minute * 60 + second
-    write_time(again, seconds[0])
-    return memcmp(again, p, TIME_SIZE) == 0
+    if memcmp(p, last_date, DATE_SIZE) != 0 and not read_date(p):
+        return False
+    seconds[0] = last_day * SECONDS_OF_DAY + hour * 3600 + minute * 60 + second
+    return True
 
 
 # --- Other kinds ------------------------------------------------------------------------------------------------------
@@ -174,50 +201,44 @@ cdef inline Py_ssize_t shared_back(Slice left, Slice right, Py_ssize_t front) no
     return at
 
 
-cdef bint fits(Packed kind, Slice value, Slice expected) noexcept nogil:
-    """Whether a value can be written in this kind. `value` is what stands between the quotes, as it is."""
-    cdef uint8_t[4] parts
-    cdef int64_t seconds
-    cdef Py_ssize_t at
-    if kind == TIME:
-        return read_time(value, &seconds)
-    if kind == UUID:
-        return is_uuid(value)
-    if kind == INTEGER:
-        return is_integer(value)
-    if kind == IPV4:
-        return read_ipv4(value, parts)
-    if kind == HEXADECIMAL:
-        at = hexadecimal_at(value)
-        return (
-            MIN_HEXADECIMAL <= value.size - at < 2 * MAX_SHARED
-            and at <= min(expected.size, <Py_ssize_t>MAX_SHARED)
-            and memcmp(value.start, expected.start, at) == 0
-        )
-    return kind == AFFIXED
+cdef inline bint is_hexadecimal(Slice value, Slice expected, Py_ssize_t *front) noexcept nogil:
+    """Whether it ends with digits behind a front that is expected."""
+    front[0] = hexadecimal_at(value)
+    return (
+        MIN_HEXADECIMAL <= value.size - front[0] < 2 * MAX_SHARED
+        and front[0] <= min(expected.size, <Py_ssize_t>MAX_SHARED)
+        and memcmp(value.start, expected.start, front[0]) == 0
+    )
 
 
 cdef Packed kind_of(Slice value, Slice expected, bint is_text) noexcept nogil:
     """The kind that fits, AFFIXED for any other. Keys and literals, which are no text, are AFFIXED or INTEGER."""
+    cdef uint8_t[4] parts
+    cdef int64_t seconds
+    cdef Py_ssize_t front
     if is_integer(value):
         return INTEGER
     if not is_text:
         return AFFIXED
-    if fits(TIME, value, expected):
+    if read_time(value, &seconds):
         return TIME
-    if fits(UUID, value, expected):
+    if is_uuid(value):
         return UUID
-    if fits(IPV4, value, expected):
+    if read_ipv4(value, parts):
         return IPV4
-    return HEXADECIMAL if fits(HEXADECIMAL, value, expected) else AFFIXED
+    return HEXADECIMAL if is_hexadecimal(value, expected, &front) else AFFIXED
 
 
 # --- Memory -----------------------------------------------------------------------------------------------------------
 
 
-cdef void begin(Memory *memory) noexcept nogil:
+cdef void begin_reading(Memory *memory) noexcept nogil:
     memory.time = NEAR_TIME
     memory.count = 0
+
+
+cdef void begin(Memory *memory) noexcept nogil:
+    begin_reading(memory)
     memset(memory.first, NO_PLACE, sizeof(memory.first))
     memset(memory.last, NO_PLACE, sizeof(memory.last))
 
@@ -278,32 +299,38 @@ cdef uint8_t *pack_affixed(uint8_t *out, Slice value, Slice expected) noexcept n
 
 
 cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memory *memory) noexcept nogil:
-    """Writes a value that `fits` the kind; returns the place behind it."""
+    """Writes a value; returns the place behind it, or NULL when it cannot be written in this kind."""
     cdef unsigned long long number = 0
-    cdef Py_ssize_t i, at
-    cdef int64_t seconds = 0
+    cdef Py_ssize_t i, at = 0
+    cdef int64_t seconds
     if kind == AFFIXED:
         return pack_affixed(out, value, expected)
     if kind == TIME:
-        read_time(value, &seconds)
+        if not read_time(value, &seconds):
+            return NULL
         number = <unsigned long long>(seconds - memory.time) << 1
         if seconds < memory.time:
             number = ~number
         memory.time = seconds
         return write_varint(out, number)
     if kind == INTEGER:
+        if not is_integer(value):
+            return NULL
         for i in range(value.size):
             number = number * 10 + digit(value.start[i])
         return write_varint(out, number)
     if kind == IPV4:
-        read_ipv4(value, out)
-        return out + 4
-    at = 0
-    if kind == HEXADECIMAL:
-        at = hexadecimal_at(value)
-        out[0] = <uint8_t>at
-        out[1] = <uint8_t>((value.size - at) // 2)
-        out += 2
+        return out + 4 if read_ipv4(value, out) else NULL
+    if kind == UUID:
+        return write_hexadecimal(out, value, 0) if is_uuid(value) else NULL
+    if not is_hexadecimal(value, expected, &at):
+        return NULL
+    out[0] = <uint8_t>at
+    out[1] = <uint8_t>((value.size - at) // 2)
+    return write_hexadecimal(out + 2, value, at)
+
+
+cdef inline uint8_t *write_hexadecimal(uint8_t *out, Slice value, Py_ssize_t at) noexcept nogil:
     while at < value.size:
         if value.start[at] == c"-":
             at += 1

@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 cdef enum:
     MAX_DEPTH = 1024  # containers within containers, as orjson has it
     MAX_INTEGER_DIGITS = 4300  # what Python's int() reads
+    MAX_REPEATS = 100  # paths of repeated keys, as in the API server
 
 cdef enum TokenKind:
     KEY  # an object's key
@@ -57,7 +58,9 @@ cdef object fault_of(Fault fault, const Tape *tape, const char *data, Py_ssize_t
 # Number of the value's token that the steps lead to (bytes: a member's name, int: an element), -1: nowhere. O(members
 # and elements passed); keys match by what they spell, however they are written.
 cdef Py_ssize_t find_path(const Tape *tape, const char *data, tuple raw_steps) noexcept
-cdef str path_to(const Tape *tape, const char *data, Py_ssize_t number)  # `spec.containers[0].name`
+cdef str path_to(const Tape *tape, const char *data, Py_ssize_t number)  # `spec.containers[0].name`; O(tokens before)
+cdef list repeated_paths(const Tape *tape, const char *data)  # after scan_repeats; each once, MAX_REPEATS at most
+cdef str text_of(const Token *token, const char *data)  # what a KEY or STRING spells
 
 # Single values, as strict as scan: from the first byte (of a string: behind its opening quote) to behind the last (of a
 # string: to its closing quote); NULL when there is no valid one. Nothing is read at or behind `end`.

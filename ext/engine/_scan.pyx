@@ -1,5 +1,7 @@
 """One strict pass over JSON bytes (RFC 8259)."""
 
+cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memset
@@ -9,15 +11,19 @@ import os
 import orjson
 
 cdef extern from "blocks.h" nogil:
-    enum:
-        BLOCK "ENGINE_BLOCK"  # bytes looked at in one step
-        BLOCK_SHIFT "ENGINE_BLOCK_SHIFT"
     uint64_t load64 "engine_load64"(const char *p)
     int lowest_bit "engine_lowest_bit"(uint64_t bits)
-    uint64_t special "engine_special"(const char *p)
+    uint64_t special "engine_special"(const char *p)  # of 64 bytes
+    uint64_t last_special "engine_last_special"(const char *p, size_t size)  # of fewer
+
+cdef extern from "Python.h":
+    # No exception to raise: what does not fit is clipped.
+    Py_ssize_t clipped "PyNumber_AsSsize_t"(object number, PyObject *overflow)
 
 cdef enum:
-    FIRST_TOKENS = 512
+    WINDOW = 64  # bytes
+    FIRST_TOKENS = 16
+    TOKEN_BYTES = 8  # of JSON, at the least, in what is seldom grown for
     SMALL_OBJECT = 32  # keys that are compared with each other; beyond, a set takes over
     DOUBLE_EXPONENT = 308  # of ten, of the largest double
 
@@ -95,14 +101,14 @@ cdef inline const char *sequence_end(const char *p, const char *end) noexcept no
     return p + 4
 
 
-cdef const char *walked_text(const char *p, const char *end, uint8_t *escaped, Refusal *refusal) noexcept nogil:
-    """text_end byte by byte, with what is wrong and where when it returns NULL."""
+cdef Refusal text_refusal(const char *p, const char *end) noexcept nogil:
+    """What is wrong, and where, with a text that text_end refuses."""
+    cdef Refusal refusal
     cdef const char *behind
+    cdef uint8_t unused = UNESCAPED
     while p < end:
-        if p[0] == c'"':
-            return p
         if p[0] == c"\\":
-            behind = escape_end(p, end, escaped)
+            behind = escape_end(p, end, &unused)
             refusal.fault = BAD_STRING
         elif <uint8_t>p[0] >= 0x80:
             behind = sequence_end(p, end)
@@ -112,24 +118,41 @@ cdef const char *walked_text(const char *p, const char *end, uint8_t *escaped, R
             refusal.fault = BAD_STRING
         if behind == NULL:
             refusal.at = p
-            return NULL
+            return refusal
         p = behind
-    refusal.fault = BAD_SYNTAX
+    refusal.fault = BAD_SYNTAX  # it does not end
     refusal.at = end
-    return NULL
+    return refusal
 
 
-cdef inline const char *text_end(const char *p, const char *end, uint8_t *escaped) noexcept nogil:
-    """From behind the opening quote to the closing one; NULL when there is none or the text is refused."""
+cdef struct Window:  # moves over the text; strings end at a bit of it, so that finding one waits for no load
+    const char *base
+    uint64_t bits  # the special bytes of WINDOW from `base` on
+
+
+cdef inline void open_window(Window *window, const char *p, const char *end) noexcept nogil:
+    window.base = p
+    window.bits = special(p) if end - p >= WINDOW else last_special(p, end - p)
+
+
+cdef inline const char *next_special(Window *window, const char *p, const char *end) noexcept nogil:
+    """The first byte at or behind `p` that ends plain text; `end` when none does. `p` never goes back."""
     cdef uint64_t bits
-    cdef Refusal unused
-    escaped[0] = UNESCAPED
-    while end - p >= BLOCK:
-        bits = special(p)
-        if bits == 0:
-            p += BLOCK
-            continue
-        p += lowest_bit(bits) >> BLOCK_SHIFT
+    while p < end:
+        if p - window.base >= WINDOW:
+            open_window(window, window.base + ((p - window.base) & -WINDOW), end)
+        bits = window.bits >> (p - window.base)
+        if bits != 0:
+            return p + lowest_bit(bits)
+        if end - window.base <= WINDOW:
+            break
+        p = window.base + WINDOW
+    return end
+
+
+cdef const char *odd_text_end(Window window, const char *p, const char *end, uint8_t *escaped) noexcept nogil:
+    """text_end from the first byte on that is not plain, with a window of its own."""
+    while p < end:
         if p[0] == c'"':
             return p
         if p[0] == c"\\":
@@ -140,12 +163,24 @@ cdef inline const char *text_end(const char *p, const char *end, uint8_t *escape
             return NULL
         if p == NULL:
             return NULL
-    return walked_text(p, end, escaped, &unused)
+        p = next_special(&window, p, end)
+    return NULL
+
+
+cdef inline const char *text_end(Window *window, const char *p, const char *end, uint8_t *escaped) noexcept nogil:
+    """From behind the opening quote to the closing one; NULL when there is none or the text is refused."""
+    escaped[0] = UNESCAPED
+    p = next_special(window, p, end)
+    if p < end and p[0] == c'"':
+        return p
+    return odd_text_end(window[0], p, end, escaped)
 
 
 cdef const char *string_end(const char *p, const char *end) noexcept nogil:
     cdef uint8_t escaped
-    return text_end(p, end, &escaped)
+    cdef Window window
+    open_window(&window, p, end)
+    return text_end(&window, p, end, &escaped)
 
 
 # --- What a string spells ---------------------------------------------------------------------------------------------
@@ -366,16 +401,18 @@ cdef struct Level:  # a container that is open
     bint respelled  # a key is written in one of several ways: bytes don't tell whether two are equal
 
 
-cdef inline uint64_t signature(const char *start, const char *stop) noexcept nogil:
-    """One bit of 64 for a key, from its last eight bytes and its length."""
+cdef inline uint64_t signature(const char *data, const char *start, const char *stop) noexcept nogil:
+    """One bit of 64 for a key, from its length and its last eight bytes, zeros before them if it is shorter."""
     cdef uint64_t size = stop - start
     cdef uint64_t word = 0
-    if size >= 8:
+    if stop - data >= 8:
         word = load64(stop - 8)
     else:
-        while start < stop:
-            word = word << 8 | <uint8_t>start[0]
+        while start < stop:  # the first keys of a document
+            word = word >> 8 | <uint64_t>(<uint8_t>start[0]) << 56
             start += 1
+    if size < 8:  # in two steps: a shift by 64 is undefined
+        word = word >> (8 * (7 - size)) >> 8
     return <uint64_t>1 << ((word + size) * 0x9E3779B97F4A7C15ULL >> 58)
 
 
@@ -436,13 +473,14 @@ cdef Fault check_keys(Tape *tape, const char *data, const Level *level, bint str
 
 
 cdef inline const char *skip_space(const char *p, const char *end) noexcept nogil:
-    while p < end and (p[0] == c" " or p[0] == c"\n" or p[0] == c"\r" or p[0] == c"\t"):
+    # Text from other programs has none: one comparison, not four.
+    while p < end and <uint8_t>p[0] <= 32 and (p[0] == c" " or p[0] == c"\n" or p[0] == c"\r" or p[0] == c"\t"):
         p += 1
     return p
 
 
-cdef bint grow_tokens(Tape *tape) noexcept nogil:
-    cdef Py_ssize_t capacity = tape.capacity * 2 if tape.capacity else FIRST_TOKENS
+cdef bint grow_tokens(Tape *tape, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t capacity = max(tape.capacity * 2, size // TOKEN_BYTES + FIRST_TOKENS)
     cdef Token *tokens = <Token *>realloc(tape.tokens, capacity * sizeof(Token))
     if tokens == NULL:
         return False
@@ -469,12 +507,12 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
     cdef Token *tokens = tape.tokens
     cdef uint32_t number = 0  # of the next token
     cdef uint64_t bit
+    cdef Window window
     cdef Refusal refusal
     cdef Fault fault = NO_FAULT
     cdef uint8_t escaped = 0
     cdef bint opened
-    refusal.at = data
-    refusal.fault = NO_FAULT
+    open_window(&window, data, end)
     level.token = 0
     level.is_object = False
     if size > <Py_ssize_t>0xFFFFFFFF:
@@ -484,7 +522,7 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
     while True:
         # A value begins here.
         if tape.capacity - <Py_ssize_t>number < 2:
-            if not grow_tokens(tape):
+            if not grow_tokens(tape, size):
                 fault = NO_MEMORY
                 break
             tokens = tape.tokens
@@ -495,9 +533,9 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
         start = p
         opened = False
         if p[0] == c'"':
-            p = text_end(p + 1, end, &escaped)
+            p = text_end(&window, p + 1, end, &escaped)
             if p == NULL:
-                walked_text(start + 1, end, &escaped, &refusal)
+                refusal = text_refusal(start + 1, end)
                 fault = refusal.fault
                 p = refusal.at
                 break
@@ -568,9 +606,9 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
         if p == end or p[0] != c'"':
             fault = BAD_SYNTAX
             break
-        p = text_end(p + 1, end, &escaped)
+        p = text_end(&window, p + 1, end, &escaped)
         if p == NULL:
-            walked_text(start + 1, end, &escaped, &refusal)
+            refusal = text_refusal(start + 1, end)
             fault = refusal.fault
             p = refusal.at
             break
@@ -578,7 +616,7 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
         tokens[number].escaped = escaped
         level.keys += 1
         level.respelled |= escaped == RESPELLED
-        bit = signature(start + 1, p)
+        bit = signature(data, start + 1, p)
         if level.seen & bit and level.keys <= SMALL_OBJECT and has_key(tokens, level.token + 1, number, data):
             if strict:
                 tape.fault_token = number
@@ -638,7 +676,7 @@ cdef Py_ssize_t find_path(const Tape *tape, const char *data, tuple raw_steps) n
                 return -1
             at = tokens[at].next
         else:
-            left = step
+            left = clipped(step, NULL)
             if tokens[at].kind != ARRAY:
                 return -1
             at += 1
@@ -657,34 +695,67 @@ cdef bint is_spelled(const Token *key, const char *data, const char *name, Py_ss
     return <Py_ssize_t>(key.end - key.start) == size and memcmp(data + key.start, name, size) == 0
 
 
-cdef str key_text(const Token *key, const char *data):
-    cdef bytes text = data[key.start : key.end]
-    return orjson.loads(b'"' + text + b'"') if key.escaped else text.decode()
+cdef str text_of(const Token *token, const char *data):
+    cdef bytes text = data[token.start : token.end]
+    return orjson.loads(b'"' + text + b'"') if token.escaped else text.decode()
 
 
 cdef str path_to(const Tape *tape, const char *data, Py_ssize_t number):
     """From the top down to a token: past what ends before it, into what holds it."""
-    cdef list text = []
+    cdef str path = ""
     cdef const Token *tokens = tape.tokens
-    cdef Py_ssize_t at = 0, element = 0
+    cdef Py_ssize_t at = 0, element
     while at < number:
+        element = 0
         if tokens[at].kind == ARRAY:
             at += 1
-            element = 0
             while tokens[at].next <= number:
                 at = tokens[at].next
                 element += 1
-            text.append(f"[{element}]")
+            path = f"{path}[{element}]"
         else:
             at += 1
             while at != number and tokens[tokens[at].next].next <= number:
                 at = tokens[tokens[at].next].next
-            text.append("." + key_text(tokens + at, data))
+            path = member_path(path, tokens + at, data)
             if at != number:
                 at = tokens[at].next
-    path = "".join(text)
-    return path[1:] if path[:1] == "." else path
+    return path
 
+
+cdef str member_path(str path, const Token *key, const char *data):
+    return f"{path}.{text_of(key, data)}" if path else text_of(key, data)
+
+
+cdef list repeated_paths(const Tape *tape, const char *data):
+    cdef dict found = {}  # a set in order
+    if tape.count:
+        add_repeats(tape.tokens, 0, "", data, found)
+    return list(found)
+
+
+cdef int add_repeats(const Token *tokens, uint32_t container, str path, const char *data, dict found) except -1:
+    """What is repeated in a container and below. Recursion is no deeper than MAX_DEPTH: scan saw to that."""
+    cdef uint32_t number = container + 1, value, element = 0
+    cdef bint inner
+    while number < tokens[container].next and len(found) < MAX_REPEATS:
+        value = number + (tokens[container].kind == OBJECT)
+        inner = tokens[value].next > value + 1
+        here = None
+        if tokens[container].kind == ARRAY:
+            here = f"{path}[{element}]" if inner else None
+        elif inner or tokens[number].repeated:
+            here = member_path(path, tokens + number, data)
+            if tokens[number].repeated:
+                found[here] = None
+        if inner:
+            add_repeats(tokens, value, here, data, found)
+        element += 1
+        number = tokens[value].next
+    return 0
+
+
+cdef tuple NAMES = ("KEY", "STRING", "NUMBER", "LITERAL", "OBJECT", "ARRAY")
 
 cdef dict REASONS = {
     BAD_SYNTAX: "no JSON",
@@ -711,17 +782,55 @@ cdef object fault_of(Fault fault, const Tape *tape, const char *data, Py_ssize_t
 # --- The Python face --------------------------------------------------------------------------------------------------
 
 
-def count_tokens(bytes data not None):
+@cython.final
+@cython.internal
+cdef class Scanned:
+    """The tape of bytes that hold JSON, given back with this."""
+
     cdef Tape tape
-    cdef Fault fault
-    memset(&tape, 0, sizeof(Tape))
-    try:
-        fault = scan(data, len(data), &tape)
+
+    def __cinit__(self, bytes data not None):
+        cdef Fault fault = scan(data, len(data), &self.tape)
         if fault != NO_FAULT:
-            raise fault_of(fault, &tape, data, len(data))
-        return tape.count
-    finally:
-        clear_tape(&tape)
+            raise fault_of(fault, &self.tape, data, len(data))
+
+    def __dealloc__(self):
+        clear_tape(&self.tape)
+
+
+def count_tokens(bytes data not None):
+    return Scanned(data).tape.count
+
+
+def tokens(bytes data not None):
+    cdef Scanned scanned_ = Scanned(data)
+    cdef Token *token
+    cdef Py_ssize_t number
+    cdef list found = []
+    for number in range(scanned_.tape.count):
+        token = scanned_.tape.tokens + number
+        found.append((NAMES[token.kind], token.start, token.end, token.next, token.escaped != 0))
+    return found
+
+
+def find(bytes data not None, tuple steps not None):
+    cdef Scanned scanned_ = Scanned(data)
+    return find_path(&scanned_.tape, data, steps)
+
+
+def scalar_end(bytes data not None):
+    cdef const char *start = data
+    cdef const char *end = start + len(data)
+    cdef const char *behind
+    if data[:1] == b'"':
+        behind = string_end(start + 1, end)
+        if behind != NULL:
+            behind += 1
+    elif data[:1] in b"-0123456789":
+        behind = number_end(start, end)
+    else:
+        behind = literal_end(start, end)
+    return None if behind == NULL else behind - start
 
 
 SEED[0] = int.from_bytes(os.urandom(8), "little")

@@ -56,7 +56,7 @@ cdef struct Section:
     uint32_t end
     uint32_t first  # number of its first token on the tape
     uint32_t last  # behind its last one
-    uint64_t hash  # of the frame, the section's number and all that is no token
+    uint64_t hash  # of the frame, the section's number and its structure
 
 
 cdef struct Shape:
@@ -66,8 +66,8 @@ cdef struct Shape:
     uint32_t templates  # that are of this shape
     uint32_t section
     uint32_t objects  # that were encoded, for the share of misses
+    uint32_t barren  # looks in a row at what siblings share that found too little
     uint32_t plain  # the number of the template without values of its own
-    uint32_t recent  # the number of the template used last
     uint32_t tokens
     uint32_t varying
     uint32_t size  # of the text

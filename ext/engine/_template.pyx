@@ -5,7 +5,6 @@ from engine._packing cimport (
     AFFIXED,
     Memory,
     Packed,
-    fits,
     kind_of,
     pack,
     pack_best,
@@ -46,6 +45,7 @@ cdef enum:
     MIN_MISSES = 4  # of objects in which a token was not as expected, before it counts as varying
     MISS_SHARE = 4  # and it is so in one of this many
     MIN_LEARNED = 4  # bytes of a value from which on being equal to another one is no chance
+    LONG_RUN = 24  # bytes that the C library compares faster
     MAX_NEW_KEYS = 64  # keys that may be new in one section
 
 cdef enum Code:
@@ -63,6 +63,8 @@ cdef inline Py_ssize_t same_bytes(const char *left, const char *right, Py_ssize_
     """How many bytes are the same before the first that is not."""
     cdef Py_ssize_t at = 0
     cdef uint64_t a, b
+    if size >= LONG_RUN and memcmp(left, right, size) == 0:
+        return size
     while at + 8 <= size:
         memcpy(&a, left + at, 8)
         memcpy(&b, right + at, 8)
@@ -282,8 +284,8 @@ cdef inline bint shared(const Shape *shape, const Walk *walk, const Walk *siblin
     cdef Py_ssize_t size = walk.stops[stop].end - walk.stops[stop].start
     cdef uint8_t varying = shape.token[token].varying
     cdef Slice other
-    if varying != NOT_VARYING and shape.vary[varying].rule != BY_TEMPLATE:
-        return False
+    if varying != NOT_VARYING and (shape.vary[varying].rule != BY_TEMPLATE or sibling == walk):
+        return False  # by its own walk alone nothing can be said of what varies
     other = shape_text(shape, token)
     if other.size == size and memcmp(other.start, walk.stops[stop].start, size) == 0:
         return False
@@ -416,11 +418,13 @@ cdef uint8_t *pack_section(const Template *template, const Walk *walk, const Kno
             expected = expected_at(shape, template, &shape.vary[number], &value, known, varied)
             if is_same(text, expected):
                 continue
-            if shape.vary[number].kind != AFFIXED and fits(<Packed>shape.vary[number].kind, text, expected):
-                code = BY_KIND
-                varying = pack(varying, <Packed>shape.vary[number].kind, text, expected, memory)
-            else:
-                begin = varying
+            begin = varying
+            varying = NULL
+            code = BY_KIND
+            if shape.vary[number].kind != AFFIXED:
+                varying = pack(begin, <Packed>shape.vary[number].kind, text, expected, memory)
+            if varying == NULL:
+                varying = begin
                 varying = pack_best(varying, text, expected, is_text, memory)
                 code = BY_BEST
                 if begin[0] == AFFIXED:
