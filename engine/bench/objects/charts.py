@@ -23,7 +23,8 @@ VARIABLES = (
     ("OTEL_RESOURCE_ATTRIBUTES", "attributes"), ("JAVA_OPTS", "=-XX:MaxRAMPercentage=75.0 -XX:+UseG1GC"),
     ("GOMAXPROCS", "=1|2|4"), ("NODE_ENV", "=production"), ("WORKERS", "=2|4|8"), ("FEATURE_FLAGS_URL", "url"),
     ("AUTH_ISSUER", "=https://login.example.com/realms/main"), ("AUTH_CLIENT_ID", "app"),
-    ("AUTH_CLIENT_SECRET", "secret"), ("SENTRY_DSN", "secret"), ("S3_BUCKET", "bucket"), ("AWS_REGION", "=eu-central-1"),
+    ("AUTH_CLIENT_SECRET", "secret"), ("SENTRY_DSN", "secret"), ("S3_BUCKET", "bucket"),
+    ("AWS_REGION", "=eu-central-1"),
     ("CACHE_TTL_SECONDS", "=60|300|3600"), ("MAX_CONNECTIONS", "=10|20|50|100"), ("UPSTREAM_URL", "url"),
     ("CONFIG_FILE", "=/etc/app/config.yaml"), ("BUILD_REVISION", "revision"), ("TIMEZONE", "=UTC|Europe/Berlin"),
     ("POD_NAME", "@metadata.name"), ("POD_NAMESPACE", "@metadata.namespace"), ("POD_IP", "@status.podIP"),
@@ -42,6 +43,7 @@ SIDECARS: tuple[tuple[str, str, int, tuple[tuple[str, str], ...]], ...] = (
 )  # fmt: skip
 CPUS = ("10m", "50m", "100m", "100m", "200m", "250m", "500m", "1", "2")
 MEMORIES = ("32Mi", "64Mi", "128Mi", "256Mi", "256Mi", "512Mi", "1Gi", "2Gi", "4Gi")
+SCRAPING = (("path", "/metrics"), ("port", "9090"), ("scrape", "true"))
 TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -103,13 +105,9 @@ class Chart:
                 labels[key] = chart_slot({"environment": "stage", "cost-center": "cost"}.get(key, key))
         if len(labels) < 4:
             labels |= {"team": chart_slot("team"), "tier": chart_slot("tier")}
-        annotations = {}
+        annotations: dict[str, str] = {}
         if random.random() < 0.45:
-            annotations |= {
-                "prometheus.io/path": "/metrics",
-                "prometheus.io/port": "9090",
-                "prometheus.io/scrape": "true",
-            }
+            annotations |= {f"prometheus.io/{key}": value for key, value in SCRAPING}
         if random.random() < 0.15:
             annotations["checksum/config"] = chart_slot("checksum")
         if random.random() < 0.25:

@@ -57,6 +57,12 @@ def container_fields(container: dict[str, Any]) -> Tree:
     return tree
 
 
+def volume_fields(volume: dict[str, Any]) -> Tree:
+    """The paths of a volume: its name and its one source."""
+    source = {f"f:{kind}": ALL | leaves(*volume[kind]) if volume[kind] else {} for kind in volume if kind != "name"}
+    return ALL | source | leaves("name")
+
+
 def template_fields(metadata: dict[str, Any], spec: dict[str, Any], owner_uid: str) -> Tree:
     """What kube-controller-manager owns of a pod: all that its ReplicaSet's template says."""
     about: Tree = {}
@@ -76,11 +82,9 @@ def template_fields(metadata: dict[str, Any], spec: dict[str, Any], owner_uid: s
             volumes = [volume for volume in spec[name] if not volume["name"].startswith("kube-api-access")]
             if volumes:
                 tree["f:volumes"] = ALL | {
-                    item("name", volume["name"]): ALL
-                    | {f"f:{kind}": ALL | leaves(*volume[kind]) if volume[kind] else {} for kind in volume if kind != "name"}
-                    | leaves("name")
+                    item("name", volume["name"]): volume_fields(volume)
                     for volume in sorted(volumes, key=lambda volume: str(volume["name"]))
-                }  # fmt: skip
+                }
         elif name not in ("nodeName", "tolerations", "preemptionPolicy", "priority"):
             tree[f"f:{name}"] = {}
     return {"f:metadata": about, "f:spec": tree}

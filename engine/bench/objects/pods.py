@@ -13,6 +13,7 @@ from engine.bench.objects.workloads import Catalog, Workload, namespaces, worklo
 WORKLOADS_PER_NAMESPACE = 20
 PODS_PER_NODE = 30
 FEWEST_NAMESPACES = 4
+_SAFE = SAFE.encode()
 SHUFFLED_AT_ONCE = 20_000  # pods that wait for their turn when the order is "shuffled"
 
 
@@ -47,8 +48,8 @@ def pods(
     seed: int = 0,
     order: Literal["key", "shuffled"] = "key",
 ) -> Iterator[bytes]:
-    """`count` running pods of about 7 KB, owned by `count / per_owner` ReplicaSets of unequal sizes (at 1, every pod has
-    a workload of its own), in namespaces of about 20 workloads, on `nodes` nodes (one for 30 pods when not given).
+    """`count` running pods of about 7 KB, owned by `count / per_owner` ReplicaSets of unequal sizes (at 1, every pod
+    has a workload of its own), in namespaces of about 20 workloads, on `nodes` nodes (one for 30 pods if not given).
 
     Compact JSON in the field order of Kubernetes' own encoder. In key order, or shuffled over all namespaces. Costs
     about 10 us a pod and 40 us a workload; holds the namespaces' names and one namespace's workloads, and when shuffled
@@ -99,7 +100,7 @@ def _pods_of(owner: Workload, count: int, nodes: Nodes, random: Random) -> Itera
         values["suffix"] = suffix.encode()
         values["uid"] = uid(digits[at : at + 32])
         values["version"] = b"%d" % (1_000_000_000 + ready * 97 + chance[13])
-        values["token"] = bytes([SAFE_BYTES[byte % 27] for byte in chance[:5]])
+        values["token"] = bytes([_SAFE[byte % len(_SAFE)] for byte in chance[:5]])
         values["node"] = nodes.name(node)
         values["host_ip"] = nodes.host_ip(node)
         values["pod_ip"] = nodes.next_pod_ip(node)
@@ -113,9 +114,6 @@ def _pods_of(owner: Workload, count: int, nodes: Nodes, random: Random) -> Itera
             values[f"container{place}"] = digits[at : at + 64]
             at += 64
         yield fill(values)
-
-
-SAFE_BYTES = SAFE.encode()
 
 
 def _shuffled(ordered: Iterator[bytes], random: Random) -> Iterator[bytes]:

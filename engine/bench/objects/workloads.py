@@ -64,7 +64,7 @@ class Catalog:
     def __init__(self, workloads: int, seed: int) -> None:
         self._seed = seed
         self._charts: dict[int, Chart] = {}
-        self._chart_count = min(8 + workloads // 500, 24)
+        self._chart_count = min(6 + workloads // 1_000, 16)
         self._repository_count = 10 + workloads // 10
 
     def chart(self, random: Random) -> Chart:
