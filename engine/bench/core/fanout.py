@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
+from engine._cache import Cache
 from engine._object import Object
 from engine._watchlog import Cursor, WatchLog
 from engine.bench.alone import alone
+from engine.bench.core.filled import empty, fill, in_pages
 from engine.bench.core.settings import CoreSettings
 from engine.bench.figure import Figure, Spread, spread
 from engine.bench.machine import resident_bytes
@@ -18,6 +19,9 @@ from engine.bench.timing import collector_off, seconds
 CURSORS = 1_000
 EVENTS_SHARE = 10  # an event for so many pods
 BATCH = 1_000
+APPEND_ROUNDS = 5
+FIRST_VERSION = 10_000_000_000  # above those of the pods
+LOG_BYTES = 1 << 36  # nothing is dropped
 FIRST_CURSORS = 0.1  # of all: after they have read, memory shall grow no more
 
 
@@ -44,65 +48,67 @@ def fanout(settings: CoreSettings) -> Iterator[Figure]:
 
 
 def deliver(events: int, cursors: int, seed: int) -> dict[str, object]:
-    """All of it, in a process of its own."""
-    made = [
-        Object(status_changed(pod, number, number + 1))
-        for number, pod in enumerate(pods(events, per_owner=120, nodes=cursors, seed=seed, order="shuffled"))
-    ]
-    nodes = sorted({str(pod.get_path("spec.nodeName")) for pod in made})
+    """All of it, in a process of its own. The events are status changes of as many pods, through a cache."""
+    before = list(pods(events, per_owner=120, nodes=cursors, seed=seed, order="shuffled"))
+    changes = [status_changed(pod, number, FIRST_VERSION + number) for number, pod in enumerate(before)]
+    rates, memory = _everybody(before, changes, cursors)
+    nodes = sorted({str(Object(pod).get_path("spec.nodeName")) for pod in before})
+    own_rate = _by_node(before, changes, nodes)
     names = [nodes[number % len(nodes)] for number in range(cursors)]
-    rates, memory = _everybody(made, cursors)
-    own_rate = _by_node(made, nodes)
+    objects = [Object(raw) for raw in changes]
     ratios, append_ns = [], []
-    for _ in range(5):
-        one, many = asyncio.run(_append(made, names[:1])), asyncio.run(_append(made, names))
+    for _ in range(APPEND_ROUNDS):
+        one, many = asyncio.run(_append(objects, names[:1])), asyncio.run(_append(objects, names))
         ratios.append(many / one)
-        append_ns.append(many / len(made) * 1e9)
-    append = spread(ratios)
+        append_ns.append(many / len(objects) * 1e9)
     return {
-        "events": len(made),
+        "events": len(changes),
         "rate": _as_list(rates),
         "own_rate": own_rate,
-        "append": _as_list(append),
+        "append": _as_list(spread(ratios)),
         "append_ns": spread(append_ns).median,
         "memory": memory,
     }
 
 
-def _everybody(made: Sequence[Object], count: int) -> tuple[Spread, float]:
+def _everybody(before: Sequence[bytes], changes: Sequence[bytes], count: int) -> tuple[Spread, float]:
     """Bursts of events, each read by all cursors before the next: deliveries a second, and how memory grew."""
-    log = WatchLog(max_events=len(made) + 1)
-    cursors = [log.cursor(0) for _ in range(count)]
+    cache, log = _full(before)
+    cursors = [log.cursor() for _ in range(count)]
     rates = []
     first = max(1, int(count * FIRST_CURSORS))
     grown = 1.0
-    edges = [*range(0, len(made), BATCH), len(made)]
     with collector_off():
-        for begin, end in pairwise(edges):
-            for pod in made[begin:end]:
-                log.append("MODIFIED", pod, None)
+        for burst in in_pages(changes, BATCH):
+            cache.apply_batch([("MODIFIED", raw) for raw in burst])
             taken = seconds(lambda: _read(cursors[:first]))
-            after_some = resident_bytes() if end == len(made) else 0
+            after_some = resident_bytes()
             taken += seconds(lambda: _read(cursors[first:]))
-            if after_some:
-                grown = resident_bytes() / after_some
-            rates.append((end - begin) * count / taken)
+            grown = max(grown, resident_bytes() / after_some)
+            rates.append(len(burst) * count / taken)
     return spread(rates), grown
 
 
-def _by_node(made: Sequence[Object], nodes: list[str]) -> float:
-    log = WatchLog(max_events=len(made) + 1)
-    cursors = [log.cursor(0, field_selector=f"spec.nodeName={node}") for node in nodes]
-    for pod in made:
-        log.append("MODIFIED", pod, None)
+def _by_node(before: Sequence[bytes], changes: Sequence[bytes], nodes: list[str]) -> float:
+    cache, log = _full(before)
+    cursors = [log.cursor(field_selector=f"spec.nodeName={node}") for node in nodes]
+    for burst in in_pages(changes, BATCH):
+        cache.apply_batch([("MODIFIED", raw) for raw in burst])
     with collector_off():
         taken = seconds(lambda: _read(cursors))
-    return len(made) / taken
+    return len(changes) / taken
+
+
+def _full(before: Sequence[bytes]) -> tuple[Cache, WatchLog]:
+    log = WatchLog(max_bytes=LOG_BYTES)
+    cache = empty(log)
+    fill(cache, before, FIRST_VERSION - 1)
+    return cache, log
 
 
 async def _append(made: Sequence[Object], nodes: list[str]) -> float:
     """Seconds to append all, beside cursors that are parked on a node each and are woken by its events."""
-    log = WatchLog(max_events=len(made) + 1)
+    log = WatchLog(max_bytes=LOG_BYTES)
     waiting = [asyncio.ensure_future(log.cursor(0, field_selector=f"spec.nodeName={node}").wait()) for node in nodes]
     await asyncio.sleep(0)
 

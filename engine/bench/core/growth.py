@@ -67,16 +67,17 @@ def _costs(cache: Cache, random: Random, rounds: int) -> Costs:
     namespaces = [name for name in cache.index_values("namespace") if cache.index_size("namespace", name) >= HITS]
     namespaces = namespaces or cache.index_values("namespace")
     cache_get = cache.get
+    gets, updates = min(GETS, 20 * len(keys)), min(UPDATES, len(keys))
 
     def fresh() -> list[str]:
-        return [key.encode().decode() for key in random.choices(keys, k=GETS)]
+        return [key.encode().decode() for key in random.choices(keys, k=gets)]
 
     def get(chosen: list[str]) -> None:
         for key in chosen:
             cache_get(key)
 
     def changes() -> list[tuple[Literal["MODIFIED"], bytes]]:
-        chosen = random.choices(keys, k=UPDATES)
+        chosen = random.choices(keys, k=updates)
         return [
             ("MODIFIED", status_changed(pod.raw, random.randrange(99)))
             for pod in cache.get_many(chosen)
@@ -96,7 +97,7 @@ def _costs(cache: Cache, random: Random, rounds: int) -> Costs:
                 pod.name  # noqa: B018 (reading it is what is measured)
 
     return {
-        "get": spread(each_seconds(get, fresh, rounds)).median / GETS,
-        "apply": spread(each_seconds(apply, changes, rounds)).median / UPDATES,
+        "get": spread(each_seconds(get, fresh, rounds)).median / gets,
+        "apply": spread(each_seconds(apply, changes, rounds)).median / updates,
         "list": spread(each_seconds(listed, chosen_namespaces, rounds)).median / CALLS,
     }
