@@ -144,7 +144,7 @@ def test_a_status_change_keeps_the_pod_and_moves_its_version() -> None:
 def test_readiness_is_lost_and_regained() -> None:
     pod = next(objects.pods(1))
     lost = objects.status_changed(pod, 0)
-    regained = objects.status_changed(lost, 2)
+    regained = objects.status_changed(lost, 3)
     states = [orjson.loads(raw)["status"]["conditions"][2]["status"] for raw in (pod, lost, regained)]
     assert states == ["True", "False", "True"]
     assert b'"f:reason"' in lost
@@ -152,14 +152,23 @@ def test_readiness_is_lost_and_regained() -> None:
     assert not any(one["ready"] for one in orjson.loads(lost)["status"]["containerStatuses"])
 
 
-def test_a_restart_counts_and_remembers_the_container_before() -> None:
+def test_one_in_eight_restarts_and_remembers_the_container_before() -> None:
+    restarted = 0
+    for pod in objects.pods(400):
+        status = orjson.loads(objects.status_changed(pod, 1))["status"]
+        for one in status["containerStatuses"]:
+            restarted += one["restartCount"]
+            if one["restartCount"]:
+                assert one["lastState"]["terminated"]["containerID"] != one["containerID"]
+                assert status["conditions"][2]["status"] == "True"
+    assert 25 < restarted < 80
+
+
+def test_a_blip_moves_only_times() -> None:
     pod = next(objects.pods(1))
-    again = objects.status_changed(objects.status_changed(pod, 1), 1)
-    containers = orjson.loads(again)["status"]["containerStatuses"]
-    assert sum(one["restartCount"] for one in containers) == 2
-    restarted = [one for one in containers if one["lastState"]]
-    assert restarted
-    assert all(one["lastState"]["terminated"]["containerID"] != one["containerID"] for one in restarted)
+    before, after = (orjson.loads(raw)["status"] for raw in (pod, objects.status_changed(pod, 2)))
+    assert before["containerStatuses"] == after["containerStatuses"]
+    assert before["conditions"][2]["lastTransitionTime"] < after["conditions"][2]["lastTransitionTime"]
 
 
 def test_a_given_version_is_taken() -> None:
@@ -185,6 +194,14 @@ def test_a_successor_is_another_pod_of_the_same_owner() -> None:
         assert before["metadata"]["uid"] != after["metadata"]["uid"]
         ids = [{one["containerID"] for one in of["status"]["containerStatuses"]} for of in (before, after)]
         assert not ids[0] & ids[1]
+
+
+def test_a_successor_of_a_troubled_pod_is_ready() -> None:
+    for pod in objects.pods(40):
+        troubled = objects.status_changed(objects.status_changed(pod, 1), 0)
+        status = orjson.loads(objects.successor(troubled, 0))["status"]
+        assert [one["status"] for one in status["conditions"]] == ["True"] * 5
+        assert all(one["ready"] and not one["restartCount"] for one in status["containerStatuses"])
 
 
 @pytest.mark.parametrize(

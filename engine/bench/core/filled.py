@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
+from typing import TypeVar
 
 from engine._cache import Cache
 from engine._watchlog import WatchLog
 from engine.bench.core.settings import CoreSettings
 from engine.bench.objects import pods
+
+Item = TypeVar("Item")
 
 INDEXES = {"node": "spec.nodeName", "owner": "metadata.ownerReferences[0].uid"}  # "namespace" is always there
 COLUMNS = ("status.phase",)
@@ -39,7 +42,7 @@ def settle(cache: Cache) -> None:
         cache.index_size(name, "none")
 
 
-def in_pages(items: Iterable[bytes], size: int = PAGE) -> Iterator[list[bytes]]:
+def in_pages(items: Iterable[Item], size: int = PAGE) -> Iterator[list[Item]]:
     source = iter(items)
     while page := list(islice(source, size)):
         yield page

@@ -12,7 +12,7 @@ from typing import Literal, TypedDict
 from engine._cache import Cache
 from engine._object import Object
 from engine.bench.alone import alone
-from engine.bench.core.filled import empty, fill, settle
+from engine.bench.core.filled import empty, fill, in_pages, settle
 from engine.bench.core.settings import FULL_COUNT, CoreSettings
 from engine.bench.figure import Figure
 from engine.bench.machine import resident_bytes
@@ -47,6 +47,7 @@ class Churned(TypedDict):
     before: Held
     after: Held
     changes: int
+    fresh_nbytes: int  # of a new cache of the pods that were there in the end
 
 
 class OtherBytes(Exception):
@@ -82,6 +83,8 @@ def after_churn(settings: CoreSettings) -> Iterator[Figure]:
             yield Figure(
                 "churn", f"{name}, {per_owner} per owner", times, "x", after["count"], bar=1.15, aim=1.05, note=note
             )
+        times = after["nbytes"] / churned["fresh_nbytes"]
+        yield Figure("churn", f"nbytes, {per_owner} per owner, over a fresh cache's", times, "x", after["count"])
 
 
 def nothing_in_common(settings: CoreSettings) -> Iterator[Figure]:
@@ -124,7 +127,9 @@ def churn(count: int, per_owner: int, seed: int, churn_seconds: float) -> Churne
     del keys
     settle(cache)
     after = Held(count=len(cache), json=0, nbytes=cache.nbytes, resident=resident_bytes() - base)
-    return Churned(before=before, after=after, changes=changes)
+    fresh = empty()
+    fill(fresh, (pod.raw for page in in_pages(cache.keys()) for pod in cache.get_many(page) if pod is not None))
+    return Churned(before=before, after=after, changes=changes, fresh_nbytes=fresh.nbytes)
 
 
 def hold_unique(count: int, seed: int) -> Held:

@@ -20,16 +20,17 @@ def paths(settings: CoreSettings) -> Iterator[Figure]:
     """Each round reads from views that were just made, of pods at random."""
     cache = shared(settings)
     keys = cache.keys()
+    reads = min(READS, len(keys))
     random = Random(f"paths {settings.seed}")
 
     def views() -> list[Object]:
-        return [view for view in cache.get_many(random.choices(keys, k=READS)) if view is not None]
+        return [view for view in cache.get_many(random.sample(keys, reads)) if view is not None]
 
     def touched() -> list[Object]:
         found = views()
         for view in found[:200]:  # as many as stay decoded whatever the others do
             view.get_path(ELSEWHERE)
-        return found[:200] * (READS // 200)
+        return (found[:200] * READS)[:reads]
 
     def column(found: list[Object]) -> None:
         for view in found:
@@ -44,5 +45,5 @@ def paths(settings: CoreSettings) -> Iterator[Figure]:
         (f"first touch ({ELSEWHERE})", elsewhere, views, 1e6, "us", 8.0, 3.0),
         (f"again ({ELSEWHERE})", elsewhere, touched, 1e6, "us", 1.0, None),
     ):
-        each = spread(taken / READS * scale for taken in each_seconds(work, prepare, settings.rounds))
-        yield Figure("paths", name, each.median, unit, READS, each.rounds, each.low, each.high, bar, aim)
+        each = spread(taken / reads * scale for taken in each_seconds(work, prepare, settings.rounds))
+        yield Figure("paths", name, each.median, unit, reads, each.rounds, each.low, each.high, bar, aim)

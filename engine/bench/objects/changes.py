@@ -15,6 +15,7 @@ _VERSION = b'"resourceVersion":"'
 _REPORTED = b'"manager":"kubelet","operation":"Update","apiVersion":"v1","time":"'
 _CONTAINER = re.compile(rb"containerd://([0-9a-f]{64})")
 _TOKEN = re.compile(rb"kube-api-access-([a-z0-9]{5})")
+RESTARTS_ONE_IN = 8
 READY_CONDITIONS = ("Ready", "ContainersReady")
 # The kubelet owns a condition's reason and message only while they are there.
 _FIELDS_OF_READY = tuple(
@@ -50,8 +51,9 @@ def life(pod: bytes) -> list[bytes]:
 
 
 def status_changed(pod: bytes, step: int, version: int | None = None) -> bytes:
-    """The next version of a running pod, as its kubelet reports it. One step in three restarts a container; the others
-    lose or regain readiness. `version` is its resourceVersion; when not given, a little more than before. The same
+    """The next version of a running pod, as its kubelet reports it. Of three steps, two lose or regain readiness, but
+    at the second one pod in eight restarts a container; the third only moves times, as when readiness was lost and
+    regained between two reports. `version` is its resourceVersion; when not given, a little more than before. The same
     pod and step give the same bytes. Costs about 20 us."""
     head, _, tail = pod.rpartition(_STATUS)
     status: dict[str, Any] = orjson.loads(b"{" + tail[:-1])
@@ -59,26 +61,22 @@ def status_changed(pod: bytes, step: int, version: int | None = None) -> bytes:
     at = head.index(_REPORTED) + len(_REPORTED)
     now = seconds_of(head[at : at + 20]) + 5 + chance[0] * 3
     was_ready = status["conditions"][2]["status"] == "True"
-    if step % 3 == 1:
+    ready = was_ready if step % 3 == 2 else not was_ready
+    if step % 3 == 1 and chance[4] < 256 // RESTARTS_ONE_IN:
         _restart(status["containerStatuses"], chance, now)
         ready = True
-    else:
-        ready = not was_ready
-        for container in status["containerStatuses"]:
-            container["ready"] = ready
     reported = timestamp(now)
     head = head[:at] + reported + head[at + 20 :]
+    _set_ready(status, ready, reported.decode())
     if ready is not was_ready:
-        _set_ready(status, ready, reported.decode())
-        for plain, explained in _FIELDS_OF_READY:
-            head = head.replace(explained, plain) if ready else head.replace(plain, explained)
+        head = _fields_of_ready(head, ready)
     changed = head + b',"status":' + orjson.dumps(status) + b"}"
     return with_version(changed, version if version is not None else resource_version(pod) + 1 + chance[1])
 
 
 def successor(pod: bytes, number: int, version: int | None = None) -> bytes:
-    """The pod that its ReplicaSet makes when this one is deleted: another name, uid, address and containers; the same
-    node. Differs for each number."""
+    """The pod that its ReplicaSet makes when this one is deleted: another name, uid and containers, ready, on the
+    same node. Differs for each number."""
     chance = hashlib.sha512(pod[:400] + b"%d" % number).digest()
     name = orjson.loads(pod[pod.index(b'"name":') + 7 : pod.index(b',"generateName"')]).encode()
     suffix = bytes(SAFE.encode()[byte % len(SAFE)] for byte in chance[:5])
@@ -93,6 +91,13 @@ def successor(pod: bytes, number: int, version: int | None = None) -> bytes:
         changed = changed.replace(token[0], b"kube-api-access-" + fresh)
     later = 60 + int.from_bytes(chance[30:32])
     changed = SECOND_PATTERN.sub(lambda time: timestamp(seconds_of(time[0]) + later), changed)
+    head, _, tail = changed.rpartition(_STATUS)
+    status = orjson.loads(b"{" + tail[:-1])
+    for one in status["containerStatuses"]:
+        one |= {"lastState": {}, "restartCount": 0}
+    at = head.index(_REPORTED) + len(_REPORTED)
+    _set_ready(status, True, head[at : at + 20].decode())
+    changed = _fields_of_ready(head, True) + b',"status":' + orjson.dumps(status) + b"}"
     return with_version(changed, version if version is not None else resource_version(pod) + 300 + chance[32])
 
 
@@ -121,11 +126,17 @@ def _restart(containers: list[dict[str, Any]], chance: bytes, now: int) -> None:
     one["state"] = {"running": {"startedAt": timestamp(now - 1).decode()}}
     one["restartCount"] += 1
     one["containerID"] = "containerd://" + hashlib.sha256(chance).hexdigest()
-    for container in containers:
-        container["ready"] = True
+
+
+def _fields_of_ready(head: bytes, ready: bool) -> bytes:
+    for plain, explained in _FIELDS_OF_READY:
+        head = head.replace(explained, plain) if ready else head.replace(plain, explained)
+    return head
 
 
 def _set_ready(status: dict[str, Any], ready: bool, reported: str) -> None:
+    for container in status["containerStatuses"]:
+        container["ready"] = ready
     names = " ".join(container["name"] for container in status["containerStatuses"])
     for place, condition in enumerate(status["conditions"]):
         if condition["type"] not in READY_CONDITIONS:
