@@ -7,16 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine import _store
+from engine._object import forget
+from engine._store import live
 
-live = getattr(_store, "live", dict)
+
+def held() -> dict[str, int]:
+    """What the core holds when nobody wants anything of it."""
+    forget()
+    gc.collect()
+    return dict(live())
 
 
 @pytest.fixture(autouse=True)
 def nothing_of_the_core_is_left() -> Iterator[None]:
-    """After a test, the core holds what it held before: no store, record, prefix or view more."""
-    gc.collect()
-    before = live()
+    """After a test there is not a store, record, prefix or view more than before it."""
+    before = held()
     yield
-    gc.collect()
-    assert live() == before
+    assert held() == before
