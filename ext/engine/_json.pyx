@@ -1,15 +1,29 @@
 """What a strict reader must know of JSON bytes that a parser into dicts forgets."""
 
-from libc.string cimport memchr, memcmp
-
-import json
+from libc.stdint cimport uint32_t
+from libc.string cimport memchr, memcmp, memset
+from engine._scan cimport (
+    ARRAY,
+    Fault,
+    KEY,
+    NO_FAULT,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Tape,
+    Token,
+    clear_tape,
+    fault_of,
+    repeated_paths,
+    scan,
+    scan_repeats,
+    text_of,
+)
 
 import orjson
 
 cdef enum:
     LONG_NUMBER = 19  # digits; a shorter integer always fits 64 bits
-    SMALL_OBJECT = 32  # keys that are compared one by one before a set takes over
-    MAX_DEPTH = 1024  # what orjson accepts
 
 
 # --- Walking valid JSON -----------------------------------------------------------------------------------------------
@@ -112,11 +126,55 @@ cdef bint has_long_number(const char *p, Py_ssize_t size) noexcept nogil:
 
 
 cdef object loads_exact(bytes data):
-    document = orjson.loads(data)
-    if has_digit_run(data, len(data)) and has_long_number(data, len(data)):
-        # orjson turns integers beyond 64 bits into floats; the standard library keeps them.
-        return json.loads(data.decode())
-    return document
+    # orjson turns integers beyond 64 bits into floats, and refuses them beyond a double.
+    cdef bint long_number = has_digit_run(data, len(data)) and has_long_number(data, len(data))
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        if not long_number:
+            raise
+        return built(data)
+    return built(data) if long_number else document
+
+
+cdef object built(bytes data):
+    """The parsed form with integers of any size, from the tape."""
+    cdef Tape tape
+    cdef Fault fault
+    memset(&tape, 0, sizeof(Tape))
+    try:
+        fault = scan_repeats(data, len(data), &tape)
+        if fault != NO_FAULT:
+            raise fault_of(fault, &tape, data, len(data))
+        return value_of(&tape, data, 0)
+    finally:
+        clear_tape(&tape)
+
+
+cdef object value_of(const Tape *tape, const char *data, uint32_t number):
+    cdef const Token *token = tape.tokens + number
+    cdef uint32_t behind = token.next
+    if token.kind == OBJECT:
+        members = {}
+        number += 1
+        while number < behind:
+            value = value_of(tape, data, number + 1)
+            members[text_of(tape.tokens + number, data)] = value
+            number = tape.tokens[number + 1].next
+        return members
+    if token.kind == ARRAY:
+        elements = []
+        number += 1
+        while number < behind:
+            elements.append(value_of(tape, data, number))
+            number = tape.tokens[number].next
+        return elements
+    if token.kind == STRING:
+        return text_of(token, data)
+    text = data[token.start : token.end]
+    if token.kind == NUMBER and token.end - token.start >= LONG_NUMBER and text.lstrip(b"-").isdigit():
+        return int(text)
+    return orjson.loads(text)
 
 
 def loads(bytes data not None):
@@ -126,131 +184,17 @@ def loads(bytes data not None):
 # --- Duplicate fields -------------------------------------------------------------------------------------------------
 
 
-cdef bytes key_bytes(Slice key):
-    """The key as a parser sees it: escapes resolved, UTF-8."""
-    cdef bytes text = key.start[: key.size]
-    if b"\\" in text:
-        return (<str>orjson.loads(b'"' + text + b'"')).encode()
-    return text
-
-
-cdef struct Step:
-    const Step *parent  # NULL at the top
-    Slice key  # a start of NULL is an element, `size` its number
-
-
-cdef class _Walk:
-    """One pass over one document, for keys that occur twice."""
-
-    cdef const char *p
-    cdef const char *end
-    cdef dict found  # paths as a set in order; None to stop at the first oddity
-    cdef bint odd  # a duplicate, or a key with escapes
-
-    cdef int read_value(self, const Step *step, int depth) except -1:
-        if self.p >= self.end or self.odd and self.found is None:
-            return 0
-        if self.p[0] == c"{":
-            self.read_object(step, depth + 1)
-        elif self.p[0] == c"[":
-            self.read_array(step, depth + 1)
-        else:
-            self.p = skip_value(self.p, self.end)
-        self.p = skip_space(self.p, self.end)
-        return 0
-
-    cdef int read_object(self, const Step *parent, int depth) except -1:
-        cdef Slice[SMALL_OBJECT] keys
-        cdef Slice key
-        cdef Step step
-        cdef int count = 0, i
-        cdef bint duplicate, escaped
-        cdef set seen = None
-        cdef bytes name
-        if depth > MAX_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-        self.p = skip_space(self.p + 1, self.end)
-        while self.p < self.end and self.p[0] == c'"':
-            key.start = self.p + 1
-            self.p = skip_string(self.p, self.end)
-            if self.p <= key.start:
-                break  # a quote at the very end: no JSON
-            key.size = self.p - key.start - 1
-            escaped = memchr(key.start, c"\\", key.size) != NULL
-            duplicate = False
-            if seen is None and (escaped or count == SMALL_OBJECT):
-                seen = {key_bytes(keys[i]) for i in range(count)}
-            if seen is None:
-                for i in range(count):
-                    if keys[i].size == key.size and memcmp(keys[i].start, key.start, key.size) == 0:
-                        duplicate = True
-                        break
-                if not duplicate:
-                    keys[count] = key
-                    count += 1
-            else:
-                name = key_bytes(key)
-                duplicate = name in seen
-                seen.add(name)
-            step.parent = parent
-            step.key = key
-            if duplicate or escaped:
-                self.odd = True
-                if self.found is None:
-                    return 0
-                if duplicate:
-                    self.report(&step)
-            self.p = skip_space(skip_space(self.p, self.end) + 1, self.end)  # over the colon
-            self.read_value(&step, depth)
-            if self.p < self.end and self.p[0] == c",":
-                self.p = skip_space(self.p + 1, self.end)
-        self.p += 1  # the closing brace
-        return 0
-
-    cdef int read_array(self, const Step *parent, int depth) except -1:
-        cdef Step step
-        cdef const char *before
-        if depth > MAX_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-        step.parent = parent
-        step.key.start = NULL
-        step.key.size = 0
-        self.p = skip_space(self.p + 1, self.end)
-        while self.p < self.end and self.p[0] != c"]":
-            before = self.p
-            self.read_value(&step, depth)
-            if self.p == before:
-                break  # no JSON
-            if self.odd and self.found is None:
-                return 0
-            step.key.size += 1
-            if self.p < self.end and self.p[0] == c",":
-                self.p = skip_space(self.p + 1, self.end)
-        self.p += 1
-        return 0
-
-    cdef int report(self, const Step *step) except -1:
-        cdef list text = []
-        while step != NULL:
-            text.append(f"[{step.key.size}]" if step.key.start == NULL else "." + key_bytes(step.key).decode())
-            step = step.parent
-        path = "".join(reversed(text))
-        self.found[path[1:] if path[0] == "." else path] = None
-        return 0
-
-
-cdef _Walk walked(bytes data, dict found):
-    cdef _Walk walk = _Walk.__new__(_Walk)
-    walk.found = found
-    walk.p = data
-    walk.end = walk.p + len(data)
-    walk.p = skip_space(walk.p, walk.end)
-    walk.read_value(NULL, 0)
-    return walk
-
-
 def duplicate_fields(bytes data not None):
-    return list(walked(data, {}).found)
+    cdef Tape tape
+    cdef Fault fault
+    memset(&tape, 0, sizeof(Tape))
+    try:
+        fault = scan_repeats(data, len(data), &tape)
+        if fault != NO_FAULT:
+            raise fault_of(fault, &tape, data, len(data))
+        return repeated_paths(&tape, data)
+    finally:
+        clear_tape(&tape)
 
 
 # --- Reading one value of many ----------------------------------------------------------------------------------------
@@ -258,7 +202,17 @@ def duplicate_fields(bytes data not None):
 
 cdef bint is_plain(bytes data) except -1:
     """Whether no key occurs twice and none is written with escapes: then `locate` sees what a parser sees."""
-    return not walked(data, None).odd
+    cdef Tape tape
+    cdef Py_ssize_t number
+    cdef bint plain
+    memset(&tape, 0, sizeof(Tape))
+    plain = scan(data, len(data), &tape) == NO_FAULT
+    for number in range(tape.count):
+        if tape.tokens[number].kind == KEY and tape.tokens[number].escaped:
+            plain = False
+            break
+    clear_tape(&tape)
+    return plain
 
 
 cdef Slice locate(bytes data, tuple steps) noexcept:

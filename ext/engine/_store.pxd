@@ -1,34 +1,10 @@
 cimport cython
-from cpython.object cimport PyObject
+from engine._catalog cimport Catalog
 from engine._json cimport Slice
+from engine._keys cimport MAX_KEY, Keys, peek_key
 from engine._path cimport Path
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
-
-
-cdef enum:
-    NO_ROW = 0xFFFFFFFF  # of a record that stands in no row
-    MAX_KEY = 16384  # bytes of namespace/name
-
-
-cdef struct Prefix:
-    # The beginning that keys share: "namespace/", or that and the beginning of a name. Counted by the records under it.
-    uint32_t number
-    uint32_t refs
-    uint32_t size
-    uint32_t namespace_size  # 0: cluster-scoped; else the "/" stands at text[namespace_size]
-    PyObject *namespace  # the str, owned
-    char text[1]
-
-
-cdef struct Record:
-    # One version of one object, written once; `Store` alone knows what is behind the header.
-    int64_t revision  # metadata.resourceVersion; 0 when absent or no number
-    uint32_t refs  # holders: rows, views, logs. Freed at 0.
-    uint32_t row  # its place in Rows, the same for every version of an object; NO_ROW before it has one
-    uint32_t prefix  # number of the prefix of its key
-    uint32_t size  # bytes in all
-    uint8_t rest  # bytes of the key behind the prefix, which follow the header
-    uint8_t viewed  # a view is kept for it (see _object)
+from engine._record cimport NO_ROW, Record, hold, rest_of
+from libc.stdint cimport int64_t
 
 
 @cython.final
@@ -42,42 +18,28 @@ cdef class Store:
     # in the encoded bytes (start NULL: nothing there), valid as long as these bytes and until the next encode.
     cdef list paths
     cdef Slice *values
-    # Keys' prefixes by number; free numbers are NULL.
-    cdef Prefix **prefixes
-    cdef dict prefix_numbers  # bytes -> number
-    cdef uint32_t prefix_count
-    cdef list free_prefixes
-    # What is held, in bytes and records.
+    # What records share.
+    cdef Keys keys
+    cdef Catalog catalog
+    # What is held.
     cdef readonly long long record_bytes
     cdef readonly long long records
-    cdef bytes scratch  # what `read` points into
 
     cdef int watch(self, Path path) except -1
-    cdef uint32_t prefix_for(self, const char *key, Py_ssize_t size, Py_ssize_t namespace_size) except? 0
-    cdef Prefix *new_prefix(self, bytes text, Py_ssize_t namespace_size) except NULL
-    cdef int drop_prefix(self, Prefix *prefix) except -1
     cdef Record *encode(self, const char *data, Py_ssize_t size, Record *hint) except NULL
+    cdef Py_ssize_t raw_size(self, Record *record) noexcept
+    cdef int write_raw(self, Record *record, char *out) noexcept
     cdef bytes raw(self, Record *record)
     cdef Slice read(self, Record *record, int path) except *
+    cdef Slice read_whole(self, Record *record, int path) except *
+    cdef Record *new_record(self, Record *hint, Py_ssize_t packed) except NULL
     cdef int drop(self, Record *record) noexcept
     cdef Record *restamp(self, Record *record, int64_t revision) except NULL
     cdef str key(self, Record *record)
     cdef str name(self, Record *record)
     cdef str namespace(self, Record *record)
-    cdef Py_ssize_t copy_key(self, Record *record, char *out) noexcept
+    cdef Py_ssize_t copy_key(self, Record *record, char *out) noexcept nogil
     cdef bint is_key(self, Record *record, const char *key, Py_ssize_t size) noexcept nogil
     cdef int compare_key(self, Record *record, const char *key, Py_ssize_t size) noexcept nogil
     cdef int compare(self, Record *left, Record *right) noexcept nogil
     cdef long long nbytes(self)
-
-
-cdef inline Record *hold(Record *record) noexcept nogil:
-    record.refs += 1
-    return record
-
-
-cdef inline const char *rest_of(Record *record) noexcept nogil:
-    return <const char *>record + sizeof(Record)
-
-
-cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out) noexcept nogil

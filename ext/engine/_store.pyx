@@ -3,102 +3,47 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_XDECREF
-from engine._json cimport Slice, find_member, is_plain, loads_exact, locate, skip_space, skip_value, spliced
+from engine._catalog cimport NO_TEMPLATE, Catalog
+from engine._decoding cimport text_room, unpack_object
+from engine._encoding cimport encoding, let_go, pack_object, read_object, span_of
+from engine._json cimport Slice, spliced
+from engine._keys cimport MAX_KEY, Keys, Prefix
+from engine._packing cimport write_varint
 from engine._path cimport Path, path_of
+from engine._record cimport HEADER, NO_ROW, NUMBER_BYTES, Record, payload_of, rest_of, set_template_number, template_number
+from engine._scan cimport NO_FAULT, Tape, find_path, scan
+from engine._shape cimport NOWHERE, UNRESOLVED, Place, Shape
+from engine._template cimport Template
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 cdef enum:
-    # The first watched paths are the store's own.
-    NAME_PATH
-    NAMESPACE_PATH
-    REVISION_PATH
-    OWN_PATHS
-    MAX_REST = 255  # bytes; what is longer goes into the prefix
-    MAX_REVISION_DIGITS = 18  # always fit 64 bits
+    MAX_OBJECT = 1 << 30  # bytes of JSON
+    MAX_VARINT = 10
+    SMALL = 512  # bytes up to which Python's allocator serves, in steps of STEP, without a head
+    STEP = 16
 
 
-# --- Keys -------------------------------------------------------------------------------------------------------------
+cdef Tape tape  # scratch
 
 
-cdef Slice text_of(Slice value) noexcept nogil:
-    """What stands in a JSON string without escapes; a size of -1 for any other value."""
-    if value.start == NULL or value.size < 2 or value.start[0] != c'"':
-        value.size = -1
-        return value
-    value.start += 1
-    value.size -= 2
-    return value
-
-
-cdef int64_t revision_of(Slice value) noexcept nogil:
-    cdef Slice text = text_of(value)
-    cdef int64_t number = 0
-    cdef Py_ssize_t i
-    if text.size < 1 or text.size > MAX_REVISION_DIGITS:
-        return 0
-    for i in range(text.size):
-        if not c"0" <= text.start[i] <= c"9":
-            return 0
-        number = number * 10 + (text.start[i] - c"0")
-    return number
-
-
-cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out) noexcept nogil:
-    """Writes what seems to be the key of the object in `data` to `out`, which has room for MAX_KEY, and returns its
-    size, -1 for none. A hint: nothing but bounds is checked."""
-    cdef const char *end = data + size
-    cdef const char *p = skip_space(data, end)
-    cdef const char *metadata
-    cdef Slice name, namespace
-    cdef Py_ssize_t at = 0
-    if p >= end or p[0] != c"{":
-        return -1
-    metadata = find_member(p, end, b"metadata", 8)
-    if metadata == NULL or metadata[0] != c"{":
-        return -1
-    name.start = find_member(metadata, end, b"name", 4)
-    if name.start == NULL:
-        return -1
-    name.size = skip_value(name.start, end) - name.start
-    name = text_of(name)
-    namespace.start = find_member(metadata, end, b"namespace", 9)
-    if namespace.start != NULL:
-        namespace.size = skip_value(namespace.start, end) - namespace.start
-        namespace = text_of(namespace)
-        if namespace.size > 0 and namespace.size < MAX_KEY // 2:
-            memcpy(out, namespace.start, namespace.size)
-            out[namespace.size] = c"/"
-            at = namespace.size + 1
-    if name.size < 1 or at + name.size > MAX_KEY:
-        return -1
-    memcpy(out + at, name.start, name.size)
-    return at + name.size
-
-
-# --- The store --------------------------------------------------------------------------------------------------------
+cdef inline long long block_bytes(Py_ssize_t size) noexcept nogil:
+    """What a record of this size really takes."""
+    return (size + STEP - 1) // STEP * STEP + (0 if size <= SMALL else STEP)
 
 
 @cython.final
 cdef class Store:
     def __cinit__(self):
         self.paths = []
-        self.prefix_numbers = {}
-        self.free_prefixes = []
+        self.keys = Keys.__new__(Keys)
+        self.catalog = Catalog.__new__(Catalog)
+        # In the order that `_encoding` knows them by.
         self.watch(path_of("metadata.name"))
         self.watch(path_of("metadata.namespace"))
         self.watch(path_of("metadata.resourceVersion"))
 
     def __dealloc__(self):
-        cdef uint32_t number
-        # No record is left: whoever holds one holds the store.
-        for number in range(self.prefix_count):
-            if self.prefixes[number] != NULL:
-                Py_XDECREF(self.prefixes[number].namespace)
-                PyMem_Free(self.prefixes[number])
-        PyMem_Free(self.prefixes)
         PyMem_Free(self.values)
 
     cdef int watch(self, Path path) except -1:
@@ -108,162 +53,142 @@ cdef class Store:
         for number, known in enumerate(self.paths):
             if (<Path>known).text == path.text:
                 return number
+        if path.raw_steps is None:
+            raise ValueError(f"path {path.text!r}: names that JSON writes with escapes cannot be watched")
         values = <Slice *>PyMem_Realloc(self.values, (count + 1) * sizeof(Slice))
         if values == NULL:
             raise MemoryError
         self.values = values
         memset(&values[count], 0, sizeof(Slice))
         self.paths.append(path)
-        return count
-
-    # --- Prefixes ---
-
-    cdef uint32_t prefix_for(self, const char *key, Py_ssize_t size, Py_ssize_t namespace_size) except? 0:
-        """The number of a prefix that `key` starts with, held for one record more."""
-        cdef Py_ssize_t length = namespace_size + 1 if namespace_size else 0
-        cdef Prefix *prefix
-        cdef bytes text
-        if size - length > MAX_REST:
-            length = size - MAX_REST
-        text = key[:length]
-        found = self.prefix_numbers.get(text)
-        if found is not None:
-            prefix = self.prefixes[<uint32_t>found]
-        else:
-            prefix = self.new_prefix(text, namespace_size)
-        prefix.refs += 1
-        return prefix.number
-
-    cdef Prefix *new_prefix(self, bytes text, Py_ssize_t namespace_size) except NULL:
-        cdef Prefix **wider
-        cdef Prefix *prefix
-        cdef Py_ssize_t size = len(text)
-        cdef str namespace = text[:namespace_size].decode()
-        cdef uint32_t number
-        if self.free_prefixes:
-            number = self.free_prefixes[len(self.free_prefixes) - 1]
-        else:
-            if self.prefix_count & (self.prefix_count + 1) == 0:
-                wider = <Prefix **>PyMem_Realloc(self.prefixes, (2 * self.prefix_count + 2) * sizeof(Prefix *))
-                if wider == NULL:
-                    raise MemoryError
-                self.prefixes = wider
-            number = self.prefix_count
-        prefix = <Prefix *>PyMem_Malloc(sizeof(Prefix) + size)
-        if prefix == NULL:
-            raise MemoryError
-        prefix.number = number
-        prefix.refs = 0
-        prefix.size = <uint32_t>size
-        prefix.namespace_size = <uint32_t>namespace_size
-        memcpy(prefix.text, PyBytes_AS_STRING(text), size)
-        Py_INCREF(namespace)
-        prefix.namespace = <PyObject *>namespace
-        self.prefixes[number] = prefix
-        self.prefix_numbers[text] = number
-        if self.free_prefixes:
-            self.free_prefixes.pop()
-        else:
-            self.prefix_count += 1
-        return prefix
-
-    cdef int drop_prefix(self, Prefix *prefix) except -1:
-        prefix.refs -= 1
-        if prefix.refs == 0:
-            del self.prefix_numbers[prefix.text[: prefix.size]]
-            self.free_prefixes.append(prefix.number)
-            self.prefixes[prefix.number] = NULL
-            Py_XDECREF(prefix.namespace)
-            PyMem_Free(prefix)
-        return 0
+        return <int>count
 
     # --- Records ---
 
     cdef Record *encode(self, const char *data, Py_ssize_t size, Record *hint) except NULL:
         """A new record, held once by the caller. `hint` is a record that may be like it (its older version, a sibling),
-        or NULL. ValueError for what is no object with a name."""
-        cdef bytes whole = data[:size]
-        cdef Py_ssize_t number
-        cdef Slice name, namespace
-        cdef Record *record
-        cdef uint32_t prefix
-        cdef Py_ssize_t rest
-        cdef bytes whole_key
-        cdef const char *key
-        document = loads_exact(whole)
-        if type(document) is not dict:
-            raise ValueError("expected a JSON object at offset 0")
-        if not is_plain(whole):
-            raise ValueError("a key occurs twice, or is written with escapes")
-        for number in range(len(self.paths)):
-            self.values[number] = locate(whole, (<Path>self.paths[number]).raw_steps)
-            if self.values[number].start != NULL:
-                self.values[number].start = data + (self.values[number].start - PyBytes_AS_STRING(whole))
-        name = text_of(self.values[NAME_PATH])
-        namespace = text_of(self.values[NAMESPACE_PATH])
-        if name.size < 1:
-            raise ValueError("object has no metadata.name")
-        if namespace.size < 0:
-            namespace.size = 0
-        if name.size + namespace.size >= MAX_KEY:
-            raise ValueError(f"metadata.name and metadata.namespace take more than {MAX_KEY} bytes")
-        whole_key = (namespace.start[: namespace.size] + b"/" if namespace.size else b"") + name.start[: name.size]
-        key = PyBytes_AS_STRING(whole_key)
-        prefix = self.prefix_for(key, len(whole_key), namespace.size)
-        rest = len(whole_key) - self.prefixes[prefix].size
-        record = <Record *>PyMem_Malloc(sizeof(Record) + rest + size)
+        or NULL. ValueError for what is no JSON object with a name. O(size)."""
+        if size > MAX_OBJECT:
+            raise ValueError(f"an object of {size} bytes, more than {MAX_OBJECT}")
+        try:
+            read_object(data, size, hint, self.catalog, self.keys, self.paths, self.values, self.record_bytes)
+            return self.new_record(hint, pack_object(self.catalog))
+        finally:
+            let_go(self.catalog)
+
+    cdef Record *new_record(self, Record *hint, Py_ssize_t packed) except NULL:
+        """The object in `encoding`, whose sections were packed."""
+        cdef Prefix *prefix = self.keys.take(
+            encoding.key, encoding.key_size, encoding.namespace_size, encoding.stem, encoding.sibling
+        )
+        cdef Py_ssize_t rest = encoding.key_size - prefix.size
+        cdef uint8_t[MAX_VARINT] raw_size
+        cdef Py_ssize_t varint = write_varint(raw_size, encoding.size) - raw_size
+        cdef Py_ssize_t before = HEADER + rest + NUMBER_BYTES * encoding.count
+        cdef Record *record = <Record *>PyMem_Malloc(before + varint + packed)
+        cdef Template *template
+        cdef uint32_t i
         if record == NULL:
-            self.drop_prefix(self.prefixes[prefix])
+            self.keys.drop(prefix)
             raise MemoryError
-        record.revision = revision_of(self.values[REVISION_PATH])
+        record.revision = encoding.revision
         record.refs = 1
         record.row = NO_ROW
-        record.prefix = prefix
-        record.size = <uint32_t>(sizeof(Record) + rest + size)
+        record.prefix = prefix.number
+        record.size = <uint32_t>(before + varint + packed)
         record.rest = <uint8_t>rest
+        record.sections = <uint8_t>encoding.count
         record.viewed = 0
-        memcpy(<char *>rest_of(record), key + self.prefixes[prefix].size, rest)
-        memcpy(<char *>rest_of(record) + rest, data, size)
+        memcpy(<char *>record + HEADER, encoding.key + prefix.size, rest)
+        for i in range(encoding.count):
+            template = encoding.parts[i].template
+            set_template_number(record, i, NO_TEMPLATE if template == NULL else template.number)
+            if template != NULL:
+                template.refs += 1
+        memcpy(<char *>record + before, raw_size, varint)
+        memcpy(<char *>record + before + varint, encoding.out, packed)
         self.records += 1
-        self.record_bytes += record.size
+        self.record_bytes += block_bytes(record.size)
         return record
 
     cdef Record *restamp(self, Record *record, int64_t revision) except NULL:
         """The same state at another revision, held once by the caller."""
         cdef bytes raw = spliced(self.raw(record), revision)
-        return self.encode(raw, len(raw), record)
-
-    cdef bytes raw(self, Record *record):
-        """The exact bytes that were encoded."""
-        cdef Py_ssize_t before = sizeof(Record) + record.rest
-        return PyBytes_FromStringAndSize(<const char *>record + before, record.size - before)
-
-    cdef Slice read(self, Record *record, int path) except *:
-        """The raw JSON of the value at a watched path, valid until the next `read`; a start of NULL: nothing there."""
-        self.scratch = self.raw(record)
-        return locate(self.scratch, (<Path>self.paths[path]).raw_steps)
+        return self.encode(PyBytes_AS_STRING(raw), len(raw), record)
 
     cdef int drop(self, Record *record) noexcept:
         """One holder less."""
+        cdef uint32_t i, number
         record.refs -= 1
-        if record.refs == 0:
-            self.records -= 1
-            self.record_bytes -= record.size
-            self.drop_prefix(self.prefixes[record.prefix])
-            PyMem_Free(record)
+        if record.refs:
+            return 0
+        for i in range(record.sections):
+            number = template_number(record, i)
+            if number != NO_TEMPLATE:
+                self.catalog.drop(self.catalog.get(number))
+        self.records -= 1
+        self.record_bytes -= block_bytes(record.size)
+        self.keys.drop(self.keys.prefixes[record.prefix])
+        PyMem_Free(record)
         return 0
+
+    # --- Reading ---
+
+    cdef Py_ssize_t raw_size(self, Record *record) noexcept:
+        cdef unsigned long long size
+        payload_of(record, &size)
+        return <Py_ssize_t>size
+
+    cdef int write_raw(self, Record *record, char *out) noexcept:
+        """The exact bytes that were encoded, to `out`, which has room for raw_size of them."""
+        unpack_object(record, self.catalog, self.keys, record.sections, -1, out)
+        return 0
+
+    cdef bytes raw(self, Record *record):
+        cdef bytes made = PyBytes_FromStringAndSize(NULL, self.raw_size(record))
+        self.write_raw(record, PyBytes_AS_STRING(made))
+        return made
+
+    cdef Slice read(self, Record *record, int path) except *:
+        """The raw JSON of the value at a watched path, valid until the next `read` of any store; a start of NULL:
+        nothing there. Decodes no more than the sections up to it."""
+        cdef Place place
+        cdef Shape *shape
+        cdef uint32_t i, number
+        cdef Slice nothing
+        nothing.start = NULL
+        nothing.size = 0
+        for i in range(record.sections):
+            number = template_number(record, i)
+            if number == NO_TEMPLATE:
+                return self.read_whole(record, path)
+            shape = self.catalog.get(number).shape
+            if path >= <int>shape.place_count or shape.places[path].start == UNRESOLVED:
+                return self.read_whole(record, path)
+            if shape.places[path].start != NOWHERE:
+                return unpack_object(record, self.catalog, self.keys, i + 1, path, text_room(self.raw_size(record)))
+        return nothing
+
+    cdef Slice read_whole(self, Record *record, int path) except *:
+        """The same by a scan, for objects with sections of no shape."""
+        cdef Py_ssize_t size = self.raw_size(record)
+        cdef char *text = text_room(size)
+        self.write_raw(record, text)
+        if scan(text, size, &tape) != NO_FAULT:
+            raise MemoryError  # what was encoded is valid
+        return span_of(&tape, text, find_path(&tape, text, (<Path>self.paths[path]).raw_steps))
 
     # --- Keys ---
 
-    cdef Py_ssize_t copy_key(self, Record *record, char *out) noexcept:
+    cdef Py_ssize_t copy_key(self, Record *record, char *out) noexcept nogil:
         """The key's bytes to `out`, which has room for MAX_KEY; returns their number."""
-        cdef Prefix *prefix = self.prefixes[record.prefix]
+        cdef Prefix *prefix = self.keys.prefixes[record.prefix]
         memcpy(out, prefix.text, prefix.size)
         memcpy(out + prefix.size, rest_of(record), record.rest)
         return prefix.size + record.rest
 
     cdef bint is_key(self, Record *record, const char *key, Py_ssize_t size) noexcept nogil:
-        cdef Prefix *prefix = self.prefixes[record.prefix]
+        cdef Prefix *prefix = self.keys.prefixes[record.prefix]
         return (
             prefix.size + record.rest == size
             and memcmp(rest_of(record), key + prefix.size, record.rest) == 0
@@ -273,7 +198,7 @@ cdef class Store:
     cdef int compare_key(self, Record *record, const char *key, Py_ssize_t size) noexcept nogil:
         """Negative when the record's key is before `key`, 0 when it is the same, positive behind. Order is that of
         bytes, which is that of code points."""
-        cdef Prefix *prefix = self.prefixes[record.prefix]
+        cdef Prefix *prefix = self.keys.prefixes[record.prefix]
         cdef Py_ssize_t common = min(<Py_ssize_t>prefix.size, size)
         cdef int order = memcmp(prefix.text, key, common)
         if order:
@@ -288,32 +213,28 @@ cdef class Store:
 
     cdef int compare(self, Record *left, Record *right) noexcept nogil:
         """The same between two records' keys."""
-        cdef Prefix *prefix = self.prefixes[left.prefix]
-        cdef Py_ssize_t common
-        cdef int order
         cdef char[MAX_KEY] key
+        cdef int order
         if left.prefix == right.prefix:
-            common = min(left.rest, right.rest)
-            order = memcmp(rest_of(left), rest_of(right), common)
+            order = memcmp(rest_of(left), rest_of(right), min(left.rest, right.rest))
             return order if order else <int>left.rest - <int>right.rest
-        memcpy(key, prefix.text, prefix.size)
-        memcpy(key + prefix.size, rest_of(left), left.rest)
-        return -self.compare_key(right, key, prefix.size + left.rest)
+        return -self.compare_key(right, key, self.copy_key(left, key))
 
     cdef str key(self, Record *record):
         cdef char[MAX_KEY] text
         return text[: self.copy_key(record, text)].decode()
 
     cdef str namespace(self, Record *record):
-        return <str>self.prefixes[record.prefix].namespace
+        return <str>self.keys.prefixes[record.prefix].namespace
 
     cdef str name(self, Record *record):
         cdef char[MAX_KEY] text
         cdef Py_ssize_t size = self.copy_key(record, text)
-        cdef Py_ssize_t before = self.prefixes[record.prefix].namespace_size
+        cdef Py_ssize_t before = self.keys.prefixes[record.prefix].namespace_size
         if before:
             before += 1
         return text[before:size].decode()
 
     cdef long long nbytes(self):
-        return self.record_bytes
+        """All that is allocated for records and what they share."""
+        return self.record_bytes + self.keys.bytes + self.catalog.bytes

@@ -1,0 +1,1 @@
+"""The shapes and templates of one store. Only compiled modules use it."""

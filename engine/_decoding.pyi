@@ -1,0 +1,1 @@
+"""From packed sections back to JSON bytes. Only compiled modules use it."""

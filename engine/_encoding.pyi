@@ -1,0 +1,1 @@
+"""From JSON bytes to packed sections. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""Keys of objects, which share their beginnings. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""Single values in few bytes. Only compiled modules use it."""

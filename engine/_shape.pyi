@@ -1,0 +1,1 @@
+"""What the sections of many objects have in common. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""Sections of objects against templates. Only compiled modules use it."""

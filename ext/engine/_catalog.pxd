@@ -1,0 +1,39 @@
+cimport cython
+from engine._shape cimport Shape
+from engine._template cimport Template
+from libc.stdint cimport uint32_t, uint64_t
+
+
+cdef enum:
+    NO_TEMPLATE = 0xFFFFFF  # of a section that stands as it is; other numbers are below
+
+
+@cython.final
+cdef class Catalog:
+    """The shapes and templates of one store, by number and by what they look like."""
+
+    cdef Template **templates  # by number; a free number holds the next free one, shifted left, and a 1
+    cdef uint32_t count  # of numbers ever given
+    cdef uint32_t capacity
+    cdef uint32_t free_number  # the first, or NO_TEMPLATE
+    cdef Shape **buckets
+    cdef uint32_t bucket_mask
+    cdef readonly uint32_t shapes
+    cdef readonly uint32_t held  # templates
+    cdef uint64_t *seen  # hashes of sections that were met once
+    cdef readonly long long bytes
+    cdef uint32_t swept  # shapes there were after the last look for idle ones
+
+    cdef inline Template *get(self, uint32_t number) noexcept:
+        return self.templates[number]
+
+    cdef Template *known(self, uint32_t number) noexcept
+    cdef Shape *find(self, uint64_t hash) noexcept
+    cdef bint meet(self, uint64_t hash) except -1
+    cdef bint has_room(self, long long records_bytes) noexcept
+    cdef int add_shape(self, Shape *shape) except -1
+    cdef int add(self, Template *template) except -1
+    cdef int drop(self, Template *template) noexcept
+    cdef int sweep(self) noexcept
+    cdef int remove_shape(self, Shape *shape) noexcept
+    cdef int release(self, Template *template) noexcept

@@ -1,0 +1,179 @@
+"""The shapes and templates of one store."""
+
+cimport cython
+from engine._shape cimport Shape, free_shape, shape_bytes
+from engine._template cimport Template, free_template, plain_template
+from libc.stdint cimport uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free, realloc
+
+cdef enum:
+    FIRST_BUCKETS = 64  # a power of two
+    SEEN = 4096  # sections met once that are remembered; a power of two
+    LEAST_BYTES = 32 << 20  # that shapes and templates may always take
+    BYTES_SHARE = 2  # and this part of what the records take
+
+
+@cython.final
+cdef class Catalog:
+    def __cinit__(self):
+        self.free_number = NO_TEMPLATE
+        self.buckets = <Shape **>calloc(FIRST_BUCKETS, sizeof(Shape *))
+        if self.buckets == NULL:
+            raise MemoryError
+        self.bucket_mask = FIRST_BUCKETS - 1
+        self.bytes = FIRST_BUCKETS * sizeof(Shape *)
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        cdef Shape *shape
+        cdef Shape *after
+        for i in range(self.count):
+            if not <uintptr_t>self.templates[i] & 1:
+                free_template(self.templates[i])
+        if self.buckets != NULL:
+            for i in range(self.bucket_mask + 1):
+                shape = self.buckets[i]
+                while shape != NULL:
+                    after = shape.next
+                    free_shape(shape)
+                    shape = after
+        free(self.templates)
+        free(self.buckets)
+        free(self.seen)
+
+    cdef Template *known(self, uint32_t number) noexcept:
+        """The template of a number that may be out of date: then another one, or NULL."""
+        if number >= self.count or <uintptr_t>self.templates[number] & 1:
+            return NULL
+        return self.templates[number]
+
+    cdef Shape *find(self, uint64_t hash) noexcept:
+        cdef Shape *shape = self.buckets[hash & self.bucket_mask]
+        while shape != NULL and shape.hash != hash:
+            shape = shape.next
+        return shape
+
+    cdef bint meet(self, uint64_t hash) except -1:
+        """Whether a section like this was met lately. What comes once needs no shape."""
+        cdef uint64_t *place
+        if self.seen == NULL:
+            self.seen = <uint64_t *>calloc(SEEN, sizeof(uint64_t))
+            if self.seen == NULL:
+                raise MemoryError
+            self.bytes += SEEN * sizeof(uint64_t)
+        place = &self.seen[(hash >> 32) & (SEEN - 1)]
+        if place[0] == hash:
+            return True
+        place[0] = hash
+        return False
+
+    cdef bint has_room(self, long long records_bytes) noexcept:
+        cdef long long limit = max(<long long>LEAST_BYTES, records_bytes // BYTES_SHARE)
+        if self.bytes > limit and self.shapes > self.swept + self.swept // 8:
+            self.sweep()
+        return self.bytes <= limit and self.count < NO_TEMPLATE
+
+    cdef int add_shape(self, Shape *shape) except -1:
+        """Takes it over, with its plain template. On MemoryError it is freed."""
+        cdef Shape **buckets
+        cdef Shape *other
+        cdef uint32_t mask, i
+        cdef Template *plain
+        if self.shapes > self.bucket_mask:
+            mask = 2 * self.bucket_mask + 1
+            buckets = <Shape **>calloc(<size_t>mask + 1, sizeof(Shape *))
+            if buckets == NULL:
+                free_shape(shape)
+                raise MemoryError
+            for i in range(self.bucket_mask + 1):
+                while self.buckets[i] != NULL:
+                    other = self.buckets[i]
+                    self.buckets[i] = other.next
+                    other.next = buckets[other.hash & mask]
+                    buckets[other.hash & mask] = other
+            free(self.buckets)
+            self.bytes += (mask - self.bucket_mask) * sizeof(Shape *)
+            self.buckets = buckets
+            self.bucket_mask = mask
+        plain = plain_template(shape)
+        if plain == NULL:
+            free_shape(shape)
+            raise MemoryError
+        try:
+            self.add(plain)
+        except MemoryError:
+            free_shape(shape)
+            raise
+        shape.plain = plain.number
+        shape.next = self.buckets[shape.hash & self.bucket_mask]
+        self.buckets[shape.hash & self.bucket_mask] = shape
+        self.shapes += 1
+        self.bytes += shape_bytes(shape)
+        return 0
+
+    cdef int add(self, Template *template) except -1:
+        """Takes it over and numbers it. On MemoryError it is freed."""
+        cdef Template **templates
+        cdef uint32_t wider
+        if self.free_number == NO_TEMPLATE:
+            if self.count == self.capacity:
+                wider = min(self.capacity + self.capacity // 2 + FIRST_BUCKETS, <uint32_t>NO_TEMPLATE)
+                templates = <Template **>realloc(self.templates, wider * sizeof(Template *))
+                if templates == NULL or self.count == wider:
+                    free_template(template)
+                    raise MemoryError
+                self.bytes += (wider - self.capacity) * sizeof(Template *)
+                self.templates = templates
+                self.capacity = wider
+            template.number = self.count
+            self.count += 1
+        else:
+            template.number = self.free_number
+            self.free_number = <uint32_t>(<uintptr_t>self.templates[template.number] >> 1)
+        template.successor = NO_TEMPLATE
+        self.templates[template.number] = template
+        template.shape.templates += 1
+        self.held += 1
+        self.bytes += template.size
+        return 0
+
+    cdef int release(self, Template *template) noexcept:
+        self.templates[template.number] = <Template *>(<uintptr_t>self.free_number << 1 | 1)
+        self.free_number = template.number
+        template.shape.templates -= 1
+        self.held -= 1
+        self.bytes -= template.size
+        free_template(template)
+        return 0
+
+    cdef int drop(self, Template *template) noexcept:
+        """One record less. The last one takes the template along, unless it is its shape's plain one, which stays with
+        the shape until room is needed."""
+        template.refs -= 1
+        if template.refs == 0 and template.values:
+            self.release(template)
+        return 0
+
+    cdef int sweep(self) noexcept:
+        """Frees the shapes that no record needs."""
+        cdef Shape **place
+        cdef Shape *shape
+        cdef uint32_t i
+        for i in range(self.bucket_mask + 1):
+            place = &self.buckets[i]
+            while place[0] != NULL:
+                shape = place[0]
+                if shape.templates == 1 and self.templates[shape.plain].refs == 0:
+                    place[0] = shape.next
+                    self.remove_shape(shape)
+                else:
+                    place = &shape.next
+        self.swept = self.shapes
+        return 0
+
+    cdef int remove_shape(self, Shape *shape) noexcept:
+        self.release(self.templates[shape.plain])
+        self.shapes -= 1
+        self.bytes -= shape_bytes(shape)
+        free_shape(shape)
+        return 0

@@ -1,0 +1,51 @@
+from engine._catalog cimport Catalog
+from engine._json cimport Slice
+from engine._keys cimport MAX_KEY, Keys
+from engine._record cimport Record
+from engine._scan cimport Tape
+from engine._shape cimport MAX_SECTIONS, Shape
+from engine._template cimport Known, Template, Walk
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+
+cdef struct Part:
+    # One section of the object that is being encoded.
+    const char *start
+    const char *end
+    Template *template  # counted once as long as the encoding lasts; NULL: the section stays as it is
+    Walk walk
+
+
+cdef struct Encoding:
+    # The object that is being encoded. There is one, made once: it is used without a break, holding the GIL.
+    const char *data
+    Py_ssize_t size
+    Part[MAX_SECTIONS] parts
+    uint32_t count
+    Tape tape
+    Slice *values  # by number of watched path: the raw JSON in `data`
+    # Its key, and what templates may expect of it.
+    Known known
+    int64_t revision
+    Py_ssize_t key_size
+    Py_ssize_t namespace_size
+    Py_ssize_t stem  # bytes of the key that its siblings share, or 0
+    bint same  # the hint is an older version of it
+    bint sibling  # the hint is of another object with the same stem
+    char[MAX_KEY] key
+    char[24] digits
+    Walk other  # the sibling's
+    # Scratch.
+    uint8_t *out
+    uint8_t *varying
+    uint8_t *missed
+    Py_ssize_t capacity
+
+
+cdef Encoding *encoding
+
+cdef int read_object(const char *data, Py_ssize_t size, Record *hint, Catalog catalog, Keys keys, list paths,
+                     Slice *values, long long record_bytes) except -1
+cdef int let_go(Catalog catalog) noexcept
+cdef Py_ssize_t pack_object(Catalog catalog) except -1
+cdef Slice span_of(const Tape *tape, const char *data, Py_ssize_t token) noexcept

@@ -1,0 +1,587 @@
+"""From JSON bytes to packed sections.
+
+An object is first walked along the templates of a hint, its older version or a sibling: if all of it fits, it is valid
+and all that is to be known of it is known, without a scan. What fits nothing that is known is scanned, cut into sections
+and looked up by shape; a shape that comes the second time is kept.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
+from engine._catalog cimport NO_TEMPLATE, Catalog
+from engine._decoding cimport section_text, set_key
+from engine._json cimport Slice, loads_exact
+from engine._keys cimport MAX_KEY, Keys, Prefix, revision_of, stem_of, text_of
+from engine._packing cimport AFFIXED, INTEGER, Memory, begin, remember, write_varint
+from engine._path cimport Path
+from engine._record cimport Record, rest_of, template_number
+from engine._scan cimport NO_FAULT, OBJECT, STRING, Fault, Tape, fault_of, find_path, scan
+from engine._shape cimport (
+    BY_NAME,
+    BY_NAMESPACE,
+    BY_REVISION,
+    MAX_SECTIONS,
+    MAX_TOKENS,
+    NOWHERE,
+    TEXT_TOKEN,
+    UNRESOLVED,
+    Place,
+    Section,
+    Shape,
+    add_places,
+    add_varying,
+    new_shape,
+    sections_of,
+    shape_bytes,
+    token_at,
+)
+from engine._template cimport (
+    Known,
+    Stop,
+    Template,
+    Walk,
+    free_template,
+    keys_differ,
+    learn,
+    located,
+    match,
+    pack_section,
+    template_of,
+)
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, malloc, realloc
+from libc.string cimport memcmp, memcpy, memset
+
+cdef enum:
+    # The first watched paths are the store's own.
+    NAME_PATH
+    NAMESPACE_PATH
+    REVISION_PATH
+    MAX_TRIES = 3  # templates that an object is walked along before it is scanned
+    COMMON_BYTES = 40  # that siblings must share beyond their template before they get one of their own
+    PATIENCE = 32  # siblings without enough in common, before only
+    PAUSE = 16  # every so many are looked at
+    PACKED_OVERHEAD = 24  # bytes that a packed value takes at most beyond its own
+    SECTION_OVERHEAD = 128  # and a section beyond its values
+    FIRST_ROOM = 1 << 16
+
+cdef Encoding *encoding = <Encoding *>calloc(1, sizeof(Encoding))
+
+
+cdef int open_encoding() except -1:
+    cdef uint32_t i
+    if encoding == NULL:
+        raise MemoryError
+    for i in range(MAX_SECTIONS):
+        encoding.parts[i].walk.stops = <Stop *>malloc(MAX_TOKENS * sizeof(Stop))
+        if encoding.parts[i].walk.stops == NULL:
+            raise MemoryError
+    encoding.other.stops = <Stop *>malloc(MAX_TOKENS * sizeof(Stop))
+    if encoding.other.stops == NULL:
+        raise MemoryError
+    return 0
+
+
+open_encoding()
+
+
+# --- What is known of the object ----------------------------------------------------------------------------------------
+
+
+cdef int take_key(Slice *values) except -1:
+    """Reads key and revision from the values of the store's own paths."""
+    cdef Slice name = text_of(values[NAME_PATH])
+    cdef Slice namespace = text_of(values[NAMESPACE_PATH])
+    cdef bytes plain_name, plain_namespace
+    cdef Py_ssize_t at = 0
+    if name.size < 1:
+        raise ValueError("object has no metadata.name")
+    plain_name = plain_text(values[NAME_PATH])
+    plain_namespace = plain_text(values[NAMESPACE_PATH]) if namespace.size > 0 else b""
+    if len(plain_name) + len(plain_namespace) >= MAX_KEY:
+        raise ValueError(f"metadata.name and metadata.namespace take more than {MAX_KEY} bytes")
+    if len(plain_namespace):
+        memcpy(encoding.key, PyBytes_AS_STRING(plain_namespace), len(plain_namespace))
+        at = len(plain_namespace) + 1
+        encoding.key[at - 1] = c"/"
+    memcpy(encoding.key + at, PyBytes_AS_STRING(plain_name), len(plain_name))
+    encoding.namespace_size = len(plain_namespace)
+    encoding.key_size = at + len(plain_name)
+    return 0
+
+
+cdef bytes plain_text(Slice value):
+    """What a JSON string spells."""
+    cdef bytes text = value.start[1 : value.size - 1]
+    return (<str>loads_exact(value.start[: value.size])).encode() if b"\\" in text else text
+
+
+cdef bint take_plain_key(Slice *values) noexcept:
+    """The same without a Python object; False when it takes one."""
+    cdef Slice name = text_of(values[NAME_PATH])
+    cdef Slice namespace = text_of(values[NAMESPACE_PATH])
+    cdef Py_ssize_t at = 0, i
+    if name.size < 1 or namespace.size < 0 and namespace.start != NULL:
+        return False
+    if namespace.size < 0:
+        namespace.size = 0
+    if name.size + namespace.size >= MAX_KEY:
+        return False
+    if namespace.size:
+        memcpy(encoding.key, namespace.start, namespace.size)
+        at = namespace.size + 1
+        encoding.key[at - 1] = c"/"
+    memcpy(encoding.key + at, name.start, name.size)
+    encoding.namespace_size = namespace.size
+    encoding.key_size = at + name.size
+    for i in range(encoding.key_size):
+        if encoding.key[i] == c"\\":
+            return False
+    return True
+
+
+cdef int relate(Record *hint, Keys keys) noexcept:
+    """Whether the hint is the same object or a sibling."""
+    cdef Prefix *prefix
+    cdef Py_ssize_t size, common
+    encoding.stem = stem_of(encoding.key, encoding.key_size, encoding.namespace_size)
+    encoding.same = encoding.sibling = False
+    if hint == NULL:
+        return 0
+    prefix = keys.prefixes[hint.prefix]
+    size = prefix.size + hint.rest
+    common = min(<Py_ssize_t>prefix.size, encoding.key_size)
+    if memcmp(prefix.text, encoding.key, common) != 0:
+        if encoding.stem > common or memcmp(prefix.text, encoding.key, encoding.stem) != 0 or encoding.stem == 0:
+            return 0
+        encoding.sibling = True
+        return 0
+    if size == encoding.key_size and memcmp(rest_of(hint), encoding.key + prefix.size, hint.rest) == 0:
+        encoding.same = True
+    elif encoding.stem:
+        common = encoding.stem - prefix.size
+        encoding.sibling = common <= 0 or (
+            common <= hint.rest and memcmp(rest_of(hint), encoding.key + prefix.size, common) == 0
+        )
+    return 0
+
+
+# --- Along the hint's templates ------------------------------------------------------------------------------------------
+
+
+cdef bint walk_along(Template *template, uint32_t number, const char *start) noexcept:
+    """Whether the object has a section of this template at `start`."""
+    cdef Part *part = &encoding.parts[number]
+    cdef const char *end = encoding.data + encoding.size
+    part.start = start
+    part.end = match(template, start, end, &part.walk)
+    if part.end == NULL or (part.walk.misses and not keys_differ(template, &part.walk)):
+        return False
+    return part.end == end if number == encoding.count - 1 else True
+
+
+cdef int choose(Catalog catalog, uint32_t number, Template *template) noexcept:
+    template.refs += 1
+    if encoding.parts[number].template != NULL:
+        catalog.drop(encoding.parts[number].template)
+    encoding.parts[number].template = template
+    return 0
+
+
+cdef int let_go(Catalog catalog) noexcept:
+    """The encoding's own count of the templates ends."""
+    cdef uint32_t i
+    for i in range(MAX_SECTIONS):
+        if encoding.parts[i].template != NULL:
+            catalog.drop(encoding.parts[i].template)
+            encoding.parts[i].template = NULL
+    return 0
+
+
+cdef bint follow(Record *hint, Catalog catalog, Keys keys, Py_ssize_t paths) noexcept:
+    """Walks along the hint's templates and those that followed them before; False when the object is of no such
+    shape."""
+    cdef const char *p = encoding.data
+    cdef Template *template
+    cdef Template *origin
+    cdef uint32_t i, tries
+    encoding.count = hint.sections
+    for i in range(encoding.count):
+        if template_number(hint, i) == NO_TEMPLATE:
+            return False
+    for i in range(encoding.count):
+        origin = template = catalog.get(template_number(hint, i))
+        if i and not encoding.same and not encoding.sibling:
+            origin = template = catalog.get(template.shape.plain)
+        tries = 0
+        while not walk_along(template, i, p):
+            tries += 1
+            template = catalog.known(template.successor)
+            if tries == MAX_TRIES or template == NULL or template.shape.frame != origin.shape.frame or (
+                template.shape.section != i
+            ):
+                return False
+        choose(catalog, i, template)
+        if template.shape.place_count < paths:
+            return False
+        if i == 0:
+            if not locate_values(0, NAME_PATH, REVISION_PATH + 1) or not take_plain_key(encoding.values):
+                return False
+            relate(hint, keys)
+            if not encoding.same and not encoding.sibling and template.values:
+                template = catalog.get(template.shape.plain)
+                if not walk_along(template, 0, p):
+                    return False
+                choose(catalog, 0, template)
+        if template != origin and tries and origin.successor != template.number:
+            origin.successor = template.number
+        p = encoding.parts[i].end
+    for i in range(encoding.count):
+        if not locate_values(i, REVISION_PATH + 1 if i == 0 else 0, paths):
+            return False
+    return True
+
+
+cdef bint locate_values(uint32_t number, Py_ssize_t first, Py_ssize_t behind) noexcept:
+    """Where the values of watched paths stand in a section; False if only a scan can tell."""
+    cdef Part *part = &encoding.parts[number]
+    cdef Shape *shape = part.template.shape
+    cdef Py_ssize_t i
+    for i in range(first, behind):
+        if shape.places[i].start < UNRESOLVED:
+            encoding.values[i] = located(shape, &part.walk, part.start, shape.places[i])
+        elif shape.places[i].start == UNRESOLVED:
+            return False
+        elif number == 0:
+            encoding.values[i].start = NULL
+            encoding.values[i].size = 0
+    return True
+
+
+# --- By scanning -------------------------------------------------------------------------------------------------------
+
+
+cdef int scan_object(Record *hint, Catalog catalog, Keys keys, list paths, long long record_bytes) except -1:
+    """Finds the shape of each section, or makes one."""
+    cdef Section[MAX_SECTIONS] sections
+    cdef uint64_t frame
+    cdef uint32_t i
+    cdef Py_ssize_t path, token
+    cdef Fault fault = scan(encoding.data, encoding.size, &encoding.tape)
+    let_go(catalog)
+    if fault != NO_FAULT:
+        raise fault_of(fault, &encoding.tape, encoding.data, encoding.size)
+    if encoding.tape.tokens[0].kind != OBJECT:
+        raise ValueError("expected a JSON object at offset 0")
+    for path in range(len(paths)):
+        token = find_path(&encoding.tape, encoding.data, (<Path>paths[path]).raw_steps)
+        encoding.values[path] = span_of(&encoding.tape, encoding.data, token)
+    if not take_plain_key(encoding.values):
+        take_key(encoding.values)
+    relate(hint, keys)
+    encoding.count = sections_of(encoding.data, encoding.size, &encoding.tape, sections, &frame)
+    for i in range(encoding.count):
+        find_template(i, &sections[i], frame, hint, catalog, paths, record_bytes)
+    return 0
+
+
+cdef Slice span_of(const Tape *tape, const char *data, Py_ssize_t token) noexcept:
+    """The raw JSON of a value on the tape, quotes included."""
+    cdef Slice span
+    span.start = NULL
+    span.size = 0
+    if token >= 0:
+        span.start = data + tape.tokens[token].start
+        span.size = tape.tokens[token].end - tape.tokens[token].start
+        if tape.tokens[token].kind == STRING:
+            span.start -= 1
+            span.size += 2
+    return span
+
+
+cdef int find_template(uint32_t number, const Section *section, uint64_t frame, Record *hint, Catalog catalog,
+                       list paths, long long record_bytes) except -1:
+    cdef Part *part = &encoding.parts[number]
+    cdef Shape *shape = catalog.find(section.hash)
+    cdef Template *origin = NULL
+    cdef Template *template
+    part.start = encoding.data + section.start
+    part.end = encoding.data + section.end
+    if shape == NULL:
+        shape = make_shape(number, section, frame, catalog, record_bytes)
+        if shape == NULL:
+            return 0
+    if shape.frame != frame or shape.section != number:
+        return 0
+    resolve_places(shape, section, catalog, paths)
+    if hint != NULL and number < hint.sections and template_number(hint, number) != NO_TEMPLATE:
+        origin = catalog.get(template_number(hint, number))
+    template = catalog.get(shape.plain)
+    if not encoding.same and not encoding.sibling:
+        origin = NULL
+    if origin != NULL:
+        if origin.shape == shape:
+            template = origin
+        elif catalog.known(origin.successor) != NULL and catalog.known(origin.successor).shape == shape:
+            template = catalog.known(origin.successor)
+    if match(template, part.start, encoding.data + encoding.size, &part.walk) != part.end or (
+        part.walk.misses and not keys_differ(template, &part.walk)
+    ):
+        return 0  # two structures of one hash, or keys that could be written otherwise
+    choose(catalog, number, template)
+    if origin != NULL and origin.shape != shape:
+        origin.successor = template.number
+    return 0
+
+
+cdef Shape *make_shape(uint32_t number, const Section *section, uint64_t frame, Catalog catalog,
+                       long long record_bytes) except? NULL:
+    """A new shape when the section's structure was met before and there is room; else NULL."""
+    cdef Shape *shape
+    if not catalog.meet(section.hash) or not catalog.has_room(record_bytes):
+        return NULL
+    shape = new_shape(encoding.data, &encoding.tape, section, number, frame)
+    if shape != NULL:
+        catalog.add_shape(shape)
+    return shape
+
+
+cdef int resolve_places(Shape *shape, const Section *section, Catalog catalog, list paths) except -1:
+    """Where in the shape's text the values of watched paths stand."""
+    cdef uint32_t first = shape.place_count, i, token
+    cdef Py_ssize_t found
+    cdef Place place
+    cdef Slice span
+    cdef uint32_t start
+    if first >= len(paths):
+        return 0
+    catalog.bytes -= shape_bytes(shape)
+    if not add_places(shape, <uint32_t>len(paths)):
+        catalog.bytes += shape_bytes(shape)
+        raise MemoryError
+    catalog.bytes += shape_bytes(shape)
+    if not same_structure(shape, section):
+        return 0
+    for i in range(first, shape.place_count):
+        found = find_path(&encoding.tape, encoding.data, (<Path>paths[i]).raw_steps)
+        place.start = place.end = NOWHERE
+        if found >= 0:
+            span = span_of(&encoding.tape, encoding.data, found)
+            start = <uint32_t>(span.start - encoding.data)
+            if section.start <= start and start + span.size <= section.end:
+                place = place_in(shape, section, start, start + <uint32_t>span.size)
+            elif start < section.end and start + span.size > section.start:
+                place.start = place.end = UNRESOLVED  # it spans sections
+        shape.places[i] = place
+    if first == 0 and shape.section == 0:
+        expect_key(shape)
+    return 0
+
+
+cdef bint same_structure(const Shape *shape, const Section *section) noexcept:
+    """Places can be taken from this object only if its section is of the shape indeed."""
+    cdef Walk *walk = &encoding.other
+    cdef Template plain
+    memset(&plain, 0, sizeof(plain))
+    plain.shape = <Shape *>shape
+    return match(&plain, encoding.data + section.start, encoding.data + encoding.size, walk) == (
+        encoding.data + section.end
+    )
+
+
+cdef Place place_in(const Shape *shape, const Section *section, uint32_t start, uint32_t end) noexcept:
+    """From offsets in the object to offsets in the shape's text, by the walk of `same_structure`."""
+    cdef Place place
+    place.start = <uint16_t>back(shape, section, start)
+    place.end = <uint16_t>back(shape, section, end)
+    return place
+
+
+cdef uint32_t back(const Shape *shape, const Section *section, uint32_t offset) noexcept:
+    cdef const char *p = encoding.data + offset
+    cdef uint32_t low = 0, high = encoding.other.count, middle
+    while low < high:
+        middle = (low + high) >> 1
+        if encoding.other.stops[middle].end <= p:
+            low = middle + 1
+        else:
+            high = middle
+    if low == 0:
+        return offset - section.start
+    return <uint32_t>(
+        shape.token[encoding.other.stops[low - 1].token].end + (p - encoding.other.stops[low - 1].end)
+    )
+
+
+cdef int expect_key(Shape *shape) noexcept:
+    """Name, namespace and resourceVersion of an object are in its record's header."""
+    expect(shape, NAME_PATH, AFFIXED, BY_NAME)
+    expect(shape, NAMESPACE_PATH, AFFIXED, BY_NAMESPACE)
+    expect(shape, REVISION_PATH, INTEGER, BY_REVISION)
+    return 0
+
+
+cdef int expect(Shape *shape, uint32_t path, uint8_t kind, uint8_t rule) noexcept:
+    cdef uint32_t token
+    if shape.places[path].start < UNRESOLVED:
+        token = token_at(shape, shape.places[path].start + 1)
+        if token < shape.tokens and shape.token[token].role == TEXT_TOKEN and (
+            shape.token[token].start == shape.places[path].start + 1
+        ):
+            add_varying(shape, token, kind, rule)
+    return 0
+
+
+# --- What siblings share ---------------------------------------------------------------------------------------------------
+
+
+cdef int share_values(Record *hint, Catalog catalog, Keys keys) except -1:
+    """Gives siblings a template with what they have in common, where that is worth it."""
+    cdef Part *part
+    cdef Template *common
+    cdef uint32_t i
+    for i in range(encoding.count):
+        part = &encoding.parts[i]
+        if part.template == NULL or part.walk.missed_bytes <= COMMON_BYTES:
+            continue
+        common = NULL
+        if encoding.sibling and i < hint.sections and template_number(hint, i) == part.template.number:
+            common = common_with(hint, i, catalog, keys)
+        elif encoding.same and i < hint.sections and template_number(hint, i) != part.template.number:
+            common = common_of_move(hint, i, catalog)
+        if common == NULL:
+            continue
+        catalog.add(common)
+        if walk_along(common, i, part.start):
+            choose(catalog, i, common)
+            if encoding.same:
+                catalog.get(template_number(hint, i)).successor = common.number
+        else:
+            walk_along(part.template, i, part.start)
+            common.refs += 1
+            catalog.drop(common)
+    return 0
+
+
+cdef bint is_patient(Shape *shape) noexcept:
+    return shape.barren < PATIENCE or shape.objects % PAUSE == 0
+
+
+cdef Template *common_with(Record *hint, uint32_t number, Catalog catalog, Keys keys) except? NULL:
+    """A template of what this section and the sibling's share, or NULL: too little."""
+    cdef Part *part = &encoding.parts[number]
+    cdef Shape *shape = part.template.shape
+    cdef Template *plain = catalog.get(shape.plain)
+    cdef Template *common
+    cdef Slice text
+    if not is_patient(shape):
+        return NULL
+    text = section_text(hint, number, catalog, keys)
+    if match(plain, text.start, text.start + text.size, &encoding.other) == NULL:
+        return NULL
+    if match(plain, part.start, encoding.data + encoding.size, &part.walk) == NULL:
+        return NULL
+    common = template_of(shape, &part.walk, &encoding.other)
+    match(part.template, part.start, encoding.data + encoding.size, &part.walk)
+    return worthwhile(common, part.template, shape)
+
+
+cdef Template *common_of_move(Record *hint, uint32_t number, Catalog catalog) except? NULL:
+    """The same for an object that moved from one shape to another, as an object of the same template did before it."""
+    cdef Part *part = &encoding.parts[number]
+    cdef Shape *shape = part.template.shape
+    cdef Template *origin
+    if template_number(hint, number) == NO_TEMPLATE or part.template.values or not is_patient(shape):
+        return NULL
+    origin = catalog.get(template_number(hint, number))
+    if origin.values == 0:
+        return NULL
+    return worthwhile(template_of(shape, &part.walk, &part.walk), part.template, shape)
+
+
+cdef Template *worthwhile(Template *common, Template *present, Shape *shape) noexcept:
+    """Frees what saves too little."""
+    cdef uint32_t own, old
+    if common == NULL:
+        return NULL
+    own = common.ends[common.values - 1] if common.values else 0
+    old = present.ends[present.values - 1] if present.values else 0
+    if own <= old + COMMON_BYTES:
+        free_template(common)
+        if shape.barren < PATIENCE:
+            shape.barren += 1
+        return NULL
+    shape.barren = 0
+    return common
+
+
+# --- The whole -----------------------------------------------------------------------------------------------------------
+
+
+cdef int read_object(const char *data, Py_ssize_t size, Record *hint, Catalog catalog, Keys keys, list paths,
+                     Slice *values, long long record_bytes) except -1:
+    """Fills `encoding` with the object in `data`: its key, its sections and their templates, the values of the watched
+    paths. ValueError for what is no JSON object with a name. `let_go` must follow, whatever happens."""
+    encoding.data = data
+    encoding.size = size
+    encoding.values = values
+    if hint == NULL or not follow(hint, catalog, keys, len(paths)):
+        scan_object(hint, catalog, keys, paths, record_bytes)
+    encoding.revision = revision_of(values[REVISION_PATH])
+    set_key(&encoding.known, encoding.digits, encoding.key, encoding.key_size, encoding.namespace_size,
+            encoding.revision)
+    if hint != NULL and (encoding.same or encoding.sibling):
+        share_values(hint, catalog, keys)
+    return 0
+
+
+cdef int make_room(Py_ssize_t size) except -1:
+    cdef uint8_t *wider
+    if size <= encoding.capacity:
+        return 0
+    size += size // 2 + FIRST_ROOM
+    encoding.capacity = 0
+    wider = <uint8_t *>realloc(encoding.out, size)
+    if wider == NULL:
+        raise MemoryError
+    encoding.out = wider
+    wider = <uint8_t *>realloc(encoding.varying, size)
+    if wider == NULL:
+        raise MemoryError
+    encoding.varying = wider
+    wider = <uint8_t *>realloc(encoding.missed, size)
+    if wider == NULL:
+        raise MemoryError
+    encoding.missed = wider
+    encoding.capacity = size
+    return 0
+
+
+cdef Py_ssize_t pack_object(Catalog catalog) except -1:
+    """Writes the sections to `encoding.out`; returns their size."""
+    cdef Memory memory
+    cdef Part *part
+    cdef Shape *shape
+    cdef uint8_t *out
+    cdef Py_ssize_t room = encoding.size + MAX_SECTIONS * SECTION_OVERHEAD
+    cdef uint32_t i
+    for i in range(encoding.count):
+        if encoding.parts[i].template != NULL:
+            room += PACKED_OVERHEAD * encoding.parts[i].walk.count
+    make_room(room)
+    begin(&memory)
+    remember(&memory, encoding.known.name)
+    remember(&memory, encoding.known.namespace)
+    out = encoding.out
+    for i in range(encoding.count):
+        part = &encoding.parts[i]
+        if part.template == NULL:
+            out = write_varint(out, part.end - part.start)
+            memcpy(out, part.start, part.end - part.start)
+            out += part.end - part.start
+            continue
+        shape = part.template.shape
+        catalog.bytes -= shape_bytes(shape)
+        learn(shape, &part.walk, &encoding.known)
+        catalog.bytes += shape_bytes(shape)
+        out = pack_section(part.template, &part.walk, &encoding.known, &memory, out, encoding.varying, encoding.missed)
+    return out - encoding.out

@@ -1,0 +1,48 @@
+cimport cython
+from cpython.object cimport PyObject
+from engine._json cimport Slice
+from libc.stdint cimport int64_t, uint32_t
+
+
+cdef enum:
+    MAX_KEY = 16384  # bytes of namespace/name
+    MAX_REST = 255  # bytes of a key behind its prefix
+
+
+cdef struct Prefix:
+    # The beginning that keys share: "namespace/", or that and the beginning of a name. Counted by the records under it.
+    uint32_t number
+    uint32_t refs
+    uint32_t size
+    uint32_t namespace_size  # 0: cluster-scoped; else the "/" stands at text[namespace_size]
+    PyObject *namespace  # the str, owned; shared by all prefixes of the namespace
+    Prefix *next  # in its bucket
+    char text[1]
+
+
+@cython.final
+cdef class Keys:
+    """The prefixes of one store's keys."""
+
+    cdef Prefix **prefixes  # by number; a free number holds the next free one, shifted left, and a 1
+    cdef uint32_t count  # of numbers ever given
+    cdef uint32_t capacity
+    cdef uint32_t free_number  # the first, or NO_NUMBER
+    cdef Prefix **buckets
+    cdef uint32_t bucket_mask
+    cdef uint32_t held
+    cdef long long bytes
+
+    cdef Prefix *take(self, const char *key, Py_ssize_t size, Py_ssize_t namespace_size, Py_ssize_t length,
+                      bint is_shared) except NULL
+    cdef Prefix *find(self, const char *text, Py_ssize_t size) noexcept
+    cdef Prefix *add(self, const char *text, Py_ssize_t size, Py_ssize_t namespace_size) except NULL
+    cdef int widen(self) except -1
+    cdef int rebucket(self) except -1
+    cdef int drop(self, Prefix *prefix) noexcept
+
+
+cdef Py_ssize_t stem_of(const char *key, Py_ssize_t size, Py_ssize_t namespace_size) noexcept nogil
+cdef Slice text_of(Slice value) noexcept nogil
+cdef int64_t revision_of(Slice value) noexcept nogil
+cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out) noexcept nogil

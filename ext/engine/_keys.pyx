@@ -1,0 +1,221 @@
+"""Keys of objects, which share their beginnings."""
+
+cimport cython
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from engine._json cimport Slice, find_member, skip_space, skip_value
+from libc.stdint cimport int64_t, uint32_t, uintptr_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memrchr
+
+import sys
+
+cdef extern from "Python.h":
+    Py_hash_t _Py_HashBytes(const void *data, Py_ssize_t size) noexcept nogil
+
+cdef extern from "malloc.h":
+    size_t malloc_usable_size(void *block) noexcept nogil
+
+cdef enum:
+    NO_NUMBER = 0xFFFFFFFF
+    FIRST_BUCKETS = 16  # a power of two
+    MAX_REVISION_DIGITS = 18  # always fit 64 bits
+    BLOCK = 8  # what malloc puts before a block
+
+
+# --- Keys in JSON -----------------------------------------------------------------------------------------------------
+
+
+cdef Slice text_of(Slice value) noexcept nogil:
+    """What stands between the quotes of a JSON string; a size of -1 for any other value."""
+    if value.start == NULL or value.size < 2 or value.start[0] != c'"':
+        value.size = -1
+        return value
+    value.start += 1
+    value.size -= 2
+    return value
+
+
+cdef int64_t revision_of(Slice value) noexcept nogil:
+    """The number that a resourceVersion is, 0 when it is none or written otherwise than a number is."""
+    cdef Slice text = text_of(value)
+    cdef int64_t number = 0
+    cdef Py_ssize_t i
+    if text.size < 1 or text.size > MAX_REVISION_DIGITS or text.start[0] == c"0":
+        return 0
+    for i in range(text.size):
+        if not c"0" <= text.start[i] <= c"9":
+            return 0
+        number = number * 10 + (text.start[i] - c"0")
+    return number
+
+
+cdef Slice member(const char *object, const char *end, const char *name, Py_ssize_t size) noexcept nogil:
+    cdef Slice found
+    found.size = 0
+    found.start = find_member(object, end, name, size)
+    if found.start != NULL:
+        found.size = skip_value(found.start, end) - found.start
+    return found
+
+
+cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out) noexcept nogil:
+    """Writes what seems to be the key of the object in `data` to `out`, which has room for MAX_KEY, and returns its
+    size, -1 for none. A hint: nothing but bounds is checked."""
+    cdef const char *end = data + size
+    cdef const char *p = skip_space(data, end)
+    cdef const char *metadata
+    cdef Slice name, namespace
+    cdef Py_ssize_t at = 0
+    if p >= end or p[0] != c"{":
+        return -1
+    metadata = find_member(p, end, b"metadata", 8)
+    if metadata == NULL or metadata[0] != c"{":
+        return -1
+    name = text_of(member(metadata, end, b"name", 4))
+    namespace = text_of(member(metadata, end, b"namespace", 9))
+    if namespace.size > 0 and namespace.size < MAX_KEY // 2:
+        memcpy(out, namespace.start, namespace.size)
+        out[namespace.size] = c"/"
+        at = namespace.size + 1
+    if name.size < 1 or at + name.size > MAX_KEY:
+        return -1
+    memcpy(out + at, name.start, name.size)
+    return at + name.size
+
+
+cdef Py_ssize_t stem_of(const char *key, Py_ssize_t size, Py_ssize_t namespace_size) noexcept nogil:
+    """How much of a key its siblings share: up to the last dash of the name; 0 when it has none."""
+    cdef Py_ssize_t before = namespace_size + 1 if namespace_size else 0
+    cdef const char *dash = <const char *>memrchr(key + before, c"-", size - before)
+    return dash + 1 - key if dash != NULL else 0
+
+
+# --- Prefixes ---------------------------------------------------------------------------------------------------------
+
+
+cdef inline uint32_t hash_of(const char *text, Py_ssize_t size) noexcept nogil:
+    return <uint32_t>_Py_HashBytes(text, size)
+
+
+@cython.final
+cdef class Keys:
+    def __cinit__(self):
+        self.free_number = NO_NUMBER
+        self.buckets = <Prefix **>calloc(FIRST_BUCKETS, sizeof(Prefix *))
+        if self.buckets == NULL:
+            raise MemoryError
+        self.bucket_mask = FIRST_BUCKETS - 1
+        self.bytes = FIRST_BUCKETS * sizeof(Prefix *)
+
+    def __dealloc__(self):
+        cdef uint32_t number
+        for number in range(self.count):
+            if not <uintptr_t>self.prefixes[number] & 1:
+                Py_XDECREF(self.prefixes[number].namespace)
+                free(self.prefixes[number])
+        free(self.prefixes)
+        free(self.buckets)
+
+    cdef Prefix *take(self, const char *key, Py_ssize_t size, Py_ssize_t namespace_size, Py_ssize_t length,
+                      bint is_shared) except NULL:
+        """A prefix of `key`, counted once more: its first `length` bytes if siblings share them or did before, else the
+        namespace."""
+        cdef Prefix *prefix = NULL
+        cdef Py_ssize_t least = namespace_size + 1 if namespace_size else 0
+        if size - least > MAX_REST:
+            least = size - MAX_REST
+        if length > least:
+            prefix = self.find(key, length)
+            if prefix == NULL and is_shared:
+                prefix = self.add(key, length, namespace_size)
+        if prefix == NULL:
+            prefix = self.find(key, least)
+        if prefix == NULL:
+            prefix = self.add(key, least, namespace_size)
+        prefix.refs += 1
+        return prefix
+
+    cdef Prefix *find(self, const char *text, Py_ssize_t size) noexcept:
+        cdef Prefix *prefix = self.buckets[hash_of(text, size) & self.bucket_mask]
+        while prefix != NULL and (prefix.size != size or memcmp(prefix.text, text, size) != 0):
+            prefix = prefix.next
+        return prefix
+
+    cdef Prefix *add(self, const char *text, Py_ssize_t size, Py_ssize_t namespace_size) except NULL:
+        cdef Prefix *prefix
+        cdef uint32_t bucket
+        cdef str namespace = sys.intern(text[:namespace_size].decode())
+        if self.free_number == NO_NUMBER and self.count == self.capacity:
+            self.widen()
+        if self.held > self.bucket_mask:
+            self.rebucket()
+        prefix = <Prefix *>malloc(sizeof(Prefix) + size)
+        if prefix == NULL:
+            raise MemoryError
+        if self.free_number != NO_NUMBER:
+            prefix.number = self.free_number
+            self.free_number = <uint32_t>(<uintptr_t>self.prefixes[prefix.number] >> 1)
+        else:
+            prefix.number = self.count
+            self.count += 1
+        prefix.refs = 0
+        prefix.size = <uint32_t>size
+        prefix.namespace_size = <uint32_t>namespace_size
+        memcpy(prefix.text, text, size)
+        Py_INCREF(namespace)
+        prefix.namespace = <PyObject *>namespace
+        bucket = hash_of(text, size) & self.bucket_mask
+        prefix.next = self.buckets[bucket]
+        self.buckets[bucket] = prefix
+        self.prefixes[prefix.number] = prefix
+        self.held += 1
+        self.bytes += malloc_usable_size(prefix) + BLOCK
+        return prefix
+
+    cdef int widen(self) except -1:
+        cdef uint32_t wider = self.capacity + self.capacity // 2 + FIRST_BUCKETS
+        cdef Prefix **prefixes = <Prefix **>realloc(self.prefixes, wider * sizeof(Prefix *))
+        if prefixes == NULL:
+            raise MemoryError
+        self.bytes += (wider - self.capacity) * sizeof(Prefix *)
+        self.prefixes = prefixes
+        self.capacity = wider
+        return 0
+
+    cdef int rebucket(self) except -1:
+        cdef uint32_t mask = 2 * self.bucket_mask + 1, number, bucket
+        cdef Prefix **buckets = <Prefix **>calloc(<size_t>mask + 1, sizeof(Prefix *))
+        cdef Prefix *prefix
+        if buckets == NULL:
+            raise MemoryError
+        for number in range(self.count):
+            prefix = self.prefixes[number]
+            if not <uintptr_t>prefix & 1:
+                bucket = hash_of(prefix.text, prefix.size) & mask
+                prefix.next = buckets[bucket]
+                buckets[bucket] = prefix
+        free(self.buckets)
+        self.bytes += (mask - self.bucket_mask) * sizeof(Prefix *)
+        self.buckets = buckets
+        self.bucket_mask = mask
+        return 0
+
+    cdef int drop(self, Prefix *prefix) noexcept:
+        """One record less; the last one takes the prefix along."""
+        cdef Prefix **place
+        cdef PyObject *namespace = prefix.namespace
+        prefix.refs -= 1
+        if prefix.refs:
+            return 0
+        place = &self.buckets[hash_of(prefix.text, prefix.size) & self.bucket_mask]
+        while place[0] != prefix:
+            place = &place[0].next
+        place[0] = prefix.next
+        self.prefixes[prefix.number] = <Prefix *>(<uintptr_t>self.free_number << 1 | 1)
+        self.free_number = prefix.number
+        self.held -= 1
+        self.bytes -= malloc_usable_size(prefix) + BLOCK
+        free(prefix)
+        Py_XDECREF(namespace)
+        return 0

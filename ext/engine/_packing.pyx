@@ -1,0 +1,411 @@
+"""Single values in few bytes: what identifies, times or addresses an object, and what resembles an earlier value."""
+
+from engine._json cimport Slice
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memcmp, memcpy, memset
+
+cdef enum:
+    TIME_SIZE = 20  # 2026-11-23T05:06:07Z
+    UUID_SIZE = 36
+    MAX_INTEGER = 18  # digits: always fit 64 bits
+    MIN_HEXADECIMAL = 16  # digits: shorter runs are words as often as numbers
+    MAX_SHARED = 255
+    MIN_SHARED = 4  # bytes by which values are found again
+    NEAR_TIME = 1_700_000_000  # from where the first time of an object is counted: four bytes reach four years
+
+
+# --- Characters -------------------------------------------------------------------------------------------------------
+
+
+cdef inline int digit(char c) noexcept nogil:
+    return c - c"0" if c"0" <= c <= c"9" else -1
+
+
+cdef inline int hexdigit(char c) noexcept nogil:
+    if c"0" <= c <= c"9":
+        return c - c"0"
+    return c - c"a" + 10 if c"a" <= c <= c"f" else -1
+
+
+cdef inline char hexchar(int value) noexcept nogil:
+    return <char>(c"0" + value if value < 10 else c"a" + value - 10)
+
+
+cdef inline int two_digits(const char *p) noexcept nogil:
+    cdef int high = digit(p[0]), low = digit(p[1])
+    return -1 if high < 0 or low < 0 else 10 * high + low
+
+
+cdef inline void write_two(char *out, int number) noexcept nogil:
+    out[0] = <char>(c"0" + number // 10)
+    out[1] = <char>(c"0" + number % 10)
+
+
+# --- Times ------------------------------------------------------------------------------------------------------------
+# Days and civil dates by Howard Hinnant's formulas, for years from 1 on.
+# https://howardhinnant.github.io/date_algorithms.html
+
+
+cdef int64_t days_of(int year, int month, int day) noexcept nogil:
+    cdef int64_t y = year - (month <= 2)
+    cdef int64_t era = y // 400
+    cdef int64_t year_of_era = y - era * 400
+    cdef int64_t day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
+
+
+cdef void write_time(char *out, int64_t seconds) noexcept nogil:
+    cdef int64_t days = seconds // 86400
+    cdef int rest
+    cdef int64_t z, era, day_of_era, year_of_era, day_of_year, month, year
+    if seconds % 86400 < 0:
+        days -= 1
+    rest = <int>(seconds - days * 86400)
+    z = days + 719468
+    era = z // 146097
+    day_of_era = z - era * 146097
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    month = (5 * day_of_year + 2) // 153
+    year = year_of_era + era * 400
+    write_two(out + 8, <int>(day_of_year - (153 * month + 2) // 5 + 1))
+    month += 3 if month < 10 else -9
+    year += month <= 2
+    write_two(out, <int>(year // 100))
+    write_two(out + 2, <int>(year % 100))
+    out[4] = out[7] = c"-"
+    write_two(out + 5, <int>month)
+    out[10] = c"T"
+    write_two(out + 11, rest // 3600)
+    out[13] = out[16] = c":"
+    write_two(out + 14, rest // 60 % 60)
+    write_two(out + 17, rest % 60)
+    out[19] = c"Z"
+
+
+cdef bint read_time(Slice value, int64_t *seconds) noexcept nogil:
+    """Whether it is a time that `write_time` writes just so."""
+    cdef const char *p = value.start
+    cdef char[TIME_SIZE] again
+    cdef int century, year, month, day, hour, minute, second
+    if value.size != TIME_SIZE or p[4] != c"-" or p[10] != c"T" or p[19] != c"Z":
+        return False
+    century = two_digits(p)
+    year = two_digits(p + 2)
+    month = two_digits(p + 5)
+    day = two_digits(p + 8)
+    hour = two_digits(p + 11)
+    minute = two_digits(p + 14)
+    second = two_digits(p + 17)
+    if century < 1 or year < 0 or month < 1 or month > 12 or day < 1 or hour < 0 or minute < 0 or second < 0:
+        return False
+    seconds[0] = days_of(100 * century + year, month, day) * 86400 + hour * 3600 + minute * 60 + second
+    write_time(again, seconds[0])
+    return memcmp(again, p, TIME_SIZE) == 0
+
+
+# --- Other kinds ------------------------------------------------------------------------------------------------------
+
+
+cdef bint is_dash(Py_ssize_t at) noexcept nogil:
+    return at == 8 or at == 13 or at == 18 or at == 23
+
+
+cdef bint is_uuid(Slice value) noexcept nogil:
+    cdef Py_ssize_t i
+    if value.size != UUID_SIZE:
+        return False
+    for i in range(UUID_SIZE):
+        if (value.start[i] != c"-") if is_dash(i) else hexdigit(value.start[i]) < 0:
+            return False
+    return True
+
+
+cdef bint is_integer(Slice value) noexcept nogil:
+    cdef Py_ssize_t i
+    if value.size < 1 or value.size > MAX_INTEGER or (value.start[0] == c"0" and value.size > 1):
+        return False
+    for i in range(value.size):
+        if digit(value.start[i]) < 0:
+            return False
+    return True
+
+
+cdef bint read_ipv4(Slice value, uint8_t *parts) noexcept nogil:
+    cdef Py_ssize_t at = 0
+    cdef int part, number, digits
+    for part in range(4):
+        number = digits = 0
+        while at < value.size and digit(value.start[at]) >= 0 and digits < 3:
+            if digits and number == 0:
+                return False
+            number = 10 * number + digit(value.start[at])
+            digits += 1
+            at += 1
+        if digits == 0 or number > 255:
+            return False
+        parts[part] = <uint8_t>number
+        if part < 3:
+            if at >= value.size or value.start[at] != c".":
+                return False
+            at += 1
+    return at == value.size
+
+
+cdef inline Py_ssize_t hexadecimal_at(Slice value) noexcept nogil:
+    """Where the even run of digits begins that ends the value."""
+    cdef Py_ssize_t at = value.size
+    while at > 0 and hexdigit(value.start[at - 1]) >= 0:
+        at -= 1
+    return at + ((value.size - at) & 1)
+
+
+cdef inline Py_ssize_t shared_front(Slice left, Slice right) noexcept nogil:
+    cdef Py_ssize_t at = 0, limit = min(left.size, right.size, <Py_ssize_t>MAX_SHARED)
+    while at < limit and left.start[at] == right.start[at]:
+        at += 1
+    return at
+
+
+cdef inline Py_ssize_t shared_back(Slice left, Slice right, Py_ssize_t front) noexcept nogil:
+    cdef Py_ssize_t at = 0, limit = min(left.size - front, right.size - front, <Py_ssize_t>MAX_SHARED)
+    while at < limit and left.start[left.size - 1 - at] == right.start[right.size - 1 - at]:
+        at += 1
+    return at
+
+
+cdef bint fits(Packed kind, Slice value, Slice expected) noexcept nogil:
+    """Whether a value can be written in this kind. `value` is what stands between the quotes, as it is."""
+    cdef uint8_t[4] parts
+    cdef int64_t seconds
+    cdef Py_ssize_t at
+    if kind == TIME:
+        return read_time(value, &seconds)
+    if kind == UUID:
+        return is_uuid(value)
+    if kind == INTEGER:
+        return is_integer(value)
+    if kind == IPV4:
+        return read_ipv4(value, parts)
+    if kind == HEXADECIMAL:
+        at = hexadecimal_at(value)
+        return (
+            MIN_HEXADECIMAL <= value.size - at < 2 * MAX_SHARED
+            and at <= min(expected.size, <Py_ssize_t>MAX_SHARED)
+            and memcmp(value.start, expected.start, at) == 0
+        )
+    return kind == AFFIXED
+
+
+cdef Packed kind_of(Slice value, Slice expected, bint is_text) noexcept nogil:
+    """The kind that fits, AFFIXED for any other. Keys and literals, which are no text, are AFFIXED or INTEGER."""
+    if is_integer(value):
+        return INTEGER
+    if not is_text:
+        return AFFIXED
+    if fits(TIME, value, expected):
+        return TIME
+    if fits(UUID, value, expected):
+        return UUID
+    if fits(IPV4, value, expected):
+        return IPV4
+    return HEXADECIMAL if fits(HEXADECIMAL, value, expected) else AFFIXED
+
+
+# --- Memory -----------------------------------------------------------------------------------------------------------
+
+
+cdef void begin_reading(Memory *memory) noexcept nogil:
+    memory.time = NEAR_TIME
+    memory.count = 0
+
+
+cdef void begin(Memory *memory) noexcept nogil:
+    begin_reading(memory)
+    memset(memory.first, NO_PLACE, sizeof(memory.first))
+    memset(memory.last, NO_PLACE, sizeof(memory.last))
+
+
+cdef inline uint8_t bucket_of(Slice value) noexcept nogil:
+    cdef uint32_t word
+    memcpy(&word, value.start, sizeof(word))
+    return <uint8_t>((word * <uint32_t>0x9E3779B1) >> 24)
+
+
+cdef void remember_for_reading(Memory *memory, Slice value) noexcept nogil:
+    if memory.count < MAX_REMEMBERED and value.size >= MIN_SHARED:
+        memory.values[memory.count] = value
+        memory.count += 1
+
+
+cdef void remember(Memory *memory, Slice value) noexcept nogil:
+    cdef uint8_t bucket
+    if memory.count < MAX_REMEMBERED and value.size >= MIN_SHARED:
+        bucket = bucket_of(value)
+        if memory.first[bucket] == NO_PLACE:
+            memory.first[bucket] = <uint8_t>memory.count
+        memory.last[bucket] = <uint8_t>memory.count
+        remember_for_reading(memory, value)
+
+
+cdef uint8_t similar(Memory *memory, Slice value, Py_ssize_t *shared) noexcept nogil:
+    """The number of the value that begins most alike; `shared` bytes are the same."""
+    cdef uint8_t bucket, place, best = NO_PLACE
+    cdef Py_ssize_t front
+    cdef int i
+    shared[0] = 0
+    if value.size < MIN_SHARED:
+        return NO_PLACE
+    bucket = bucket_of(value)
+    for i in range(2):
+        place = memory.last[bucket] if i else memory.first[bucket]
+        if place == NO_PLACE or place == best:
+            continue
+        front = shared_front(value, memory.values[place])
+        if front > shared[0] or best == NO_PLACE:
+            shared[0] = front
+            best = place
+    return best
+
+
+# --- Writing and reading ----------------------------------------------------------------------------------------------
+
+
+cdef uint8_t *pack_affixed(uint8_t *out, Slice value, Slice expected) noexcept nogil:
+    cdef Py_ssize_t front = shared_front(value, expected)
+    cdef Py_ssize_t back = shared_back(value, expected, front)
+    out[0] = <uint8_t>front
+    out[1] = <uint8_t>back
+    out = write_varint(out + 2, value.size - front - back)
+    memcpy(out, value.start + front, value.size - front - back)
+    return out + (value.size - front - back)
+
+
+cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memory *memory) noexcept nogil:
+    """Writes a value that `fits` the kind; returns the place behind it."""
+    cdef unsigned long long number = 0
+    cdef Py_ssize_t i, at
+    cdef int64_t seconds = 0
+    if kind == AFFIXED:
+        return pack_affixed(out, value, expected)
+    if kind == TIME:
+        read_time(value, &seconds)
+        number = <unsigned long long>(seconds - memory.time) << 1
+        if seconds < memory.time:
+            number = ~number
+        memory.time = seconds
+        return write_varint(out, number)
+    if kind == INTEGER:
+        for i in range(value.size):
+            number = number * 10 + digit(value.start[i])
+        return write_varint(out, number)
+    if kind == IPV4:
+        read_ipv4(value, out)
+        return out + 4
+    at = 0
+    if kind == HEXADECIMAL:
+        at = hexadecimal_at(value)
+        out[0] = <uint8_t>at
+        out[1] = <uint8_t>((value.size - at) // 2)
+        out += 2
+    while at < value.size:
+        if value.start[at] == c"-":
+            at += 1
+        out[0] = <uint8_t>(16 * hexdigit(value.start[at]) + hexdigit(value.start[at + 1]))
+        out += 1
+        at += 2
+    return out
+
+
+cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory) noexcept nogil:
+    """The same behind a byte that says the kind, which is chosen here."""
+    cdef Py_ssize_t shared
+    cdef uint8_t place = similar(memory, value, &shared)
+    cdef Packed kind
+    if place != NO_PLACE and shared == value.size and memory.values[place].size == shared:
+        out[0] = COPIED
+        out[1] = place
+        return out + 2
+    kind = kind_of(value, expected, is_text)
+    out[0] = <uint8_t>kind
+    if kind == AFFIXED and place != NO_PLACE:
+        if shared > shared_front(value, expected) + shared_back(value, expected, shared_front(value, expected)) + 1:
+            out[0] = EXTENDED
+            out[1] = place
+            return pack_affixed(out + 2, value, memory.values[place])
+    return pack(out + 1, kind, value, expected, memory)
+
+
+cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory *memory, char *out,
+                           Py_ssize_t *size) noexcept nogil:
+    """Writes to `out` what was packed at `p`; returns the place behind it."""
+    cdef unsigned long long number
+    cdef Py_ssize_t front, back, i, at
+    cdef char[MAX_INTEGER + 2] digits
+    if kind == EXTENDED:
+        expected = memory.values[p[0]]
+        p += 1
+        kind = AFFIXED
+    if kind == AFFIXED:
+        front = p[0]
+        back = p[1]
+        p = read_varint(p + 2, &number)
+        memcpy(out, expected.start, front)
+        memcpy(out + front, p, number)
+        memcpy(out + front + number, expected.start + expected.size - back, back)
+        size[0] = front + <Py_ssize_t>number + back
+        return p + number
+    if kind == COPIED:
+        size[0] = memory.values[p[0]].size
+        memcpy(out, memory.values[p[0]].start, size[0])
+        return p + 1
+    if kind == TIME:
+        p = read_varint(p, &number)
+        memory.time += <int64_t>(~(number >> 1)) if number & 1 else <int64_t>(number >> 1)
+        write_time(out, memory.time)
+        size[0] = TIME_SIZE
+        return p
+    if kind == INTEGER:
+        p = read_varint(p, &number)
+        at = sizeof(digits)
+        while True:
+            at -= 1
+            digits[at] = <char>(c"0" + number % 10)
+            number //= 10
+            if number == 0:
+                break
+        size[0] = sizeof(digits) - at
+        memcpy(out, digits + at, size[0])
+        return p
+    if kind == IPV4:
+        at = 0
+        for i in range(4):
+            if p[i] >= 100:
+                out[at] = <char>(c"0" + p[i] // 100)
+                at += 1
+            if p[i] >= 10:
+                out[at] = <char>(c"0" + p[i] // 10 % 10)
+                at += 1
+            out[at] = <char>(c"0" + p[i] % 10)
+            out[at + 1] = c"."
+            at += 2
+        size[0] = at - 1
+        return p + 4
+    if kind == UUID:
+        at = 0
+        for i in range(16):
+            if is_dash(at):
+                out[at] = c"-"
+                at += 1
+            out[at] = hexchar(p[i] >> 4)
+            out[at + 1] = hexchar(p[i] & 15)
+            at += 2
+        size[0] = UUID_SIZE
+        return p + 16
+    front = p[0]
+    memcpy(out, expected.start, front)
+    for i in range(p[1]):
+        out[front + 2 * i] = hexchar(p[2 + i] >> 4)
+        out[front + 2 * i + 1] = hexchar(p[2 + i] & 15)
+    size[0] = front + 2 * p[1]
+    return p + 2 + p[1]

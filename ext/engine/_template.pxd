@@ -1,0 +1,53 @@
+from engine._json cimport Slice
+from engine._packing cimport Memory
+from engine._shape cimport Place, Shape
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+
+cdef struct Template:
+    # A shape with the values that siblings share (an owner's): tokens in order, their texts one behind the other.
+    uint32_t number
+    uint32_t refs  # records
+    uint32_t successor  # the number of the template that took over when an object left this one; a hint
+    uint32_t values
+    uint32_t size  # bytes allocated
+    Shape *shape
+    uint16_t *tokens
+    uint16_t *ends  # of each text, counted from the first
+    char *texts
+
+
+cdef struct Stop:
+    # A token at which a walk over an object's bytes stood, and what it found.
+    const char *start
+    const char *end
+    uint16_t token
+    uint8_t matched  # it was as the template says
+
+
+cdef struct Walk:
+    # One object on its way through a template; made once and used again.
+    Stop *stops
+    uint32_t count
+    uint32_t misses  # stops that are neither as expected nor at varying tokens
+    uint32_t missed_bytes  # their length
+
+
+cdef struct Known:
+    # What is known of an object besides its sections.
+    Slice name
+    Slice namespace
+    Slice revision  # its digits
+
+
+cdef Template *plain_template(Shape *shape) noexcept nogil
+cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling) noexcept nogil
+cdef void free_template(Template *template) noexcept nogil
+cdef const char *match(const Template *template, const char *p, const char *end, Walk *walk) noexcept nogil
+cdef bint keys_differ(const Template *template, const Walk *walk) noexcept nogil
+cdef Slice located(const Shape *shape, const Walk *walk, const char *start, Place place) noexcept nogil
+cdef bint learn(Shape *shape, const Walk *walk, const Known *known) noexcept nogil
+cdef uint8_t *pack_section(const Template *template, const Walk *walk, const Known *known, Memory *memory,
+                           uint8_t *out, uint8_t *varying_out, uint8_t *missed_out) noexcept nogil
+cdef const uint8_t *unpack_section(const Template *template, const uint8_t *p, const Known *known, Memory *memory,
+                                   char **out, Place wanted, Slice *found) noexcept nogil

@@ -1,0 +1,535 @@
+"""Sections of objects against templates: what is the same is compared and left out, what differs is packed."""
+
+from engine._json cimport Slice
+from engine._packing cimport (
+    AFFIXED,
+    Memory,
+    Packed,
+    fits,
+    kind_of,
+    pack,
+    pack_best,
+    read_varint,
+    remember,
+    remember_for_reading,
+    unpack,
+    write_varint,
+)
+from engine._scan cimport literal_end, number_end, string_end
+from engine._shape cimport (
+    BY_NAME,
+    BY_NAMESPACE,
+    BY_REVISION,
+    BY_TEMPLATE,
+    KEY_TOKEN,
+    MAX_RULE,
+    NOT_VARYING,
+    NOWHERE,
+    SCALAR_TOKEN,
+    TEXT_TOKEN,
+    UNRESOLVED,
+    Blank,
+    Place,
+    Shape,
+    Varying,
+    add_varying,
+    token_at,
+)
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
+
+cdef extern from *:
+    int __builtin_ctzll(unsigned long long) noexcept nogil
+
+cdef enum:
+    MIN_MISSES = 4  # of objects in which a token was not as expected, before it counts as varying
+    MISS_SHARE = 4  # and it is so in one of this many
+    MIN_LEARNED = 4  # bytes of a value from which on being equal to another one is no chance
+    MAX_NEW_KEYS = 64  # keys that may be new in one section
+
+cdef enum Code:
+    # What a record says of a varying token, in two bits.
+    EXPECTED
+    BY_KIND  # packed as the token's values usually are
+    BY_AFFIX  # AFFIXED
+    BY_BEST  # as the byte before it says
+
+
+# --- Matching ---------------------------------------------------------------------------------------------------------
+
+
+cdef inline Py_ssize_t same_bytes(const char *left, const char *right, Py_ssize_t size) noexcept nogil:
+    """How many bytes are the same before the first that is not."""
+    cdef Py_ssize_t at = 0
+    cdef uint64_t a, b
+    while at + 8 <= size:
+        memcpy(&a, left + at, 8)
+        memcpy(&b, right + at, 8)
+        if a != b:
+            return at + (__builtin_ctzll(a ^ b) >> 3)
+        at += 8
+    while at < size and left[at] == right[at]:
+        at += 1
+    return at
+
+
+cdef inline const char *value_end(uint8_t role, const char *p, const char *end) noexcept nogil:
+    if role != SCALAR_TOKEN:
+        return string_end(p, end)
+    if p >= end:
+        return NULL
+    if p[0] == c"-" or c"0" <= p[0] <= c"9":
+        return number_end(p, end)
+    return literal_end(p, end)
+
+
+cdef inline Slice own_text(const Template *template, uint32_t value) noexcept nogil:
+    cdef Slice text
+    cdef uint32_t start = template.ends[value - 1] if value else 0
+    text.start = template.texts + start
+    text.size = template.ends[value] - start
+    return text
+
+
+cdef inline Slice shape_text(const Shape *shape, uint32_t token) noexcept nogil:
+    cdef Slice text
+    text.start = shape.text + shape.token[token].start
+    text.size = shape.token[token].end - shape.token[token].start
+    return text
+
+
+cdef inline void add_stop(Walk *walk, uint32_t token, const char *start, const char *end, bint matched) noexcept nogil:
+    cdef Stop *stop = &walk.stops[walk.count]
+    stop.token = <uint16_t>token
+    stop.start = start
+    stop.end = end
+    stop.matched = matched
+    walk.count += 1
+
+
+cdef const char *match(const Template *template, const char *p, const char *end, Walk *walk) noexcept nogil:
+    """Walks over the section that begins at `p`. Returns what stands behind it when it is valid JSON of the template's
+    shape, else NULL; `walk` has a stop for each token that varies, has a value of the template's own, or misses."""
+    cdef const Shape *shape = template.shape
+    cdef const Blank *blank
+    cdef uint32_t at = 0  # offset in the shape's text of what stands at p
+    cdef uint32_t vary = 0, value = 0, token, varying_token, value_token
+    cdef Py_ssize_t run, same
+    cdef const char *behind
+    cdef Slice own
+    walk.count = walk.misses = walk.missed_bytes = 0
+    while True:
+        varying_token = shape.vary[shape.order[vary]].token if vary < shape.varying else shape.tokens
+        value_token = template.tokens[value] if value < template.values else shape.tokens
+        token = min(varying_token, value_token)
+        run = (shape.token[token].start if token < shape.tokens else shape.size) - at
+        same = same_bytes(shape.text + at, p, min(run, end - p))
+        if same < run:
+            # Something else than expected: at a token, or it is of another shape.
+            token = token_at(shape, at + <uint32_t>same)
+            if token == shape.tokens or shape.token[token].start < at:
+                return NULL
+            blank = &shape.token[token]
+            p += blank.start - at
+            behind = value_end(blank.role, p, end)
+            if behind == NULL or (
+                behind - p == blank.end - blank.start and memcmp(p, shape.text + blank.start, behind - p) == 0
+            ):
+                return NULL
+            add_stop(walk, token, p, behind, False)
+            walk.misses += 1
+            walk.missed_bytes += <uint32_t>(behind - p)
+        elif token == shape.tokens:
+            return p + run
+        else:
+            blank = &shape.token[token]
+            p += run
+            if value_token == token:
+                own = own_text(template, value)
+                value += 1
+                if end - p > own.size and p[own.size] == shape.text[blank.end] and (
+                    memcmp(p, own.start, own.size) == 0
+                ):
+                    behind = p + own.size
+                    add_stop(walk, token, p, behind, True)
+                    vary += varying_token == token
+                    at = blank.end
+                    p = behind
+                    continue
+            behind = value_end(blank.role, p, end)
+            if behind == NULL:
+                return NULL
+            add_stop(walk, token, p, behind, False)
+            if varying_token == token:
+                vary += 1
+            else:
+                walk.misses += 1
+                walk.missed_bytes += <uint32_t>(behind - p)
+        at = blank.end
+        p = behind
+
+
+cdef Slice located(const Shape *shape, const Walk *walk, const char *start, Place place) noexcept nogil:
+    """Where the value at a place stands in the section that was walked over from `start`; NULL for NOWHERE."""
+    cdef Slice found
+    cdef const char *behind
+    found.start = NULL
+    found.size = 0
+    if place.start < UNRESOLVED:
+        found.start = moved(shape, walk, start, place.start)
+        behind = moved(shape, walk, start, place.end)
+        found.size = behind - found.start
+    return found
+
+
+cdef inline const char *moved(const Shape *shape, const Walk *walk, const char *start, uint32_t offset) noexcept nogil:
+    """Where in the section stands what stands at an offset of the shape's text, no token's inside."""
+    cdef uint32_t low = 0, high = walk.count, middle
+    while low < high:
+        middle = (low + high) >> 1
+        if shape.token[walk.stops[middle].token].end <= offset:
+            low = middle + 1
+        else:
+            high = middle
+    if low == 0:
+        return start + offset
+    return walk.stops[low - 1].end + (offset - shape.token[walk.stops[low - 1].token].end)
+
+
+cdef Slice current(const Shape *shape, const Walk *walk, uint32_t token) noexcept nogil:
+    """What stands at a token of the section that was walked over."""
+    cdef uint32_t low = 0, high = walk.count, middle
+    cdef Slice found
+    while low < high:
+        middle = (low + high) >> 1
+        if walk.stops[middle].token < token:
+            low = middle + 1
+        else:
+            high = middle
+    if low < walk.count and walk.stops[low].token == token:
+        found.start = walk.stops[low].start
+        found.size = walk.stops[low].end - found.start
+        return found
+    return shape_text(shape, token)
+
+
+cdef bint is_canonical(Slice text) noexcept nogil:
+    """Whether a key is written as all equal keys are that pass here: without escapes that could be spelled otherwise."""
+    cdef const char *p = text.start
+    cdef const char *end = p + text.size
+    while True:
+        p = <const char *>memchr(p, c"\\", end - p)
+        if p == NULL:
+            return True
+        if p[1] == c"u" or p[1] == c"/":
+            return False
+        p += 2
+
+
+cdef bint keys_differ(const Template *template, const Walk *walk) noexcept nogil:
+    """Whether the keys that are not the template's can stand beside the others of their objects."""
+    cdef const Shape *shape = template.shape
+    cdef uint32_t i, token, other, news = 0
+    cdef Slice key, beside
+    for i in range(walk.count):
+        token = walk.stops[i].token
+        if walk.stops[i].matched or shape.token[token].role != KEY_TOKEN:
+            continue
+        news += 1
+        key.start = walk.stops[i].start
+        key.size = walk.stops[i].end - key.start
+        if news > MAX_NEW_KEYS or not is_canonical(key):
+            return False
+        other = shape.token[token].sibling
+        while other != token:
+            beside = current(shape, walk, other)
+            if beside.size == key.size and memcmp(beside.start, key.start, key.size) == 0:
+                return False
+            other = shape.token[other].sibling
+    return True
+
+
+# --- Templates --------------------------------------------------------------------------------------------------------
+
+
+cdef Template *allocate_template(Shape *shape, uint32_t values, uint32_t text) noexcept nogil:
+    cdef uint32_t size = <uint32_t>(sizeof(Template) + 2 * values * sizeof(uint16_t) + text)
+    cdef Template *template = <Template *>malloc(size)
+    if template == NULL:
+        return NULL
+    memset(template, 0, sizeof(Template))
+    template.size = size
+    template.shape = shape
+    template.values = values
+    template.tokens = <uint16_t *>(<char *>template + sizeof(Template))
+    template.ends = template.tokens + values
+    template.texts = <char *>(template.ends + values)
+    return template
+
+
+cdef void free_template(Template *template) noexcept nogil:
+    free(template)
+
+
+cdef Template *plain_template(Shape *shape) noexcept nogil:
+    return allocate_template(shape, 0, 0)
+
+
+cdef inline bint shared(const Shape *shape, const Walk *walk, const Walk *sibling, uint32_t stop) noexcept nogil:
+    """Whether siblings have the same at a stop of the first one's walk, which nothing else foretells."""
+    cdef uint32_t token = walk.stops[stop].token
+    cdef Py_ssize_t size = walk.stops[stop].end - walk.stops[stop].start
+    cdef uint8_t varying = shape.token[token].varying
+    cdef Slice other
+    if varying != NOT_VARYING and (shape.vary[varying].rule != BY_TEMPLATE or sibling == walk):
+        return False  # by its own walk alone nothing can be said of what varies
+    other = shape_text(shape, token)
+    if other.size == size and memcmp(other.start, walk.stops[stop].start, size) == 0:
+        return False
+    other = current(shape, sibling, token)
+    return other.size == size and memcmp(other.start, walk.stops[stop].start, size) == 0
+
+
+cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling) noexcept nogil:
+    """A template of what two sections have in common, both walked over by the shape's plain template. NULL when memory
+    is out or the common values are too long."""
+    cdef uint32_t i, values = 0
+    cdef Py_ssize_t size, text = 0
+    cdef Template *template
+    for i in range(walk.count):
+        if shared(shape, walk, sibling, i):
+            values += 1
+            text += walk.stops[i].end - walk.stops[i].start
+    if text > 65535:
+        return NULL
+    template = allocate_template(shape, values, <uint32_t>text)
+    if template == NULL:
+        return NULL
+    values = 0
+    text = 0
+    for i in range(walk.count):
+        if shared(shape, walk, sibling, i):
+            size = walk.stops[i].end - walk.stops[i].start
+            memcpy(template.texts + text, walk.stops[i].start, size)
+            text += size
+            template.tokens[values] = walk.stops[i].token
+            template.ends[values] = <uint16_t>text
+            values += 1
+    return template
+
+
+cdef bint learn(Shape *shape, const Walk *walk, const Known *known) noexcept nogil:
+    """Counts what was not as expected; what often is not counts as varying from now on. True if there is such."""
+    cdef bint learned = False
+    cdef uint32_t i, token
+    cdef Blank *blank
+    shape.objects += 1
+    if walk.misses == 0:
+        return False
+    for i in range(walk.count):
+        token = walk.stops[i].token
+        blank = &shape.token[token]
+        if walk.stops[i].matched or blank.varying != NOT_VARYING:
+            continue
+        if blank.misses < 255:
+            blank.misses += 1
+        if blank.misses >= MIN_MISSES and blank.misses * MISS_SHARE >= shape.objects:
+            learned |= vary_at(shape, walk, known, i)
+    return learned
+
+
+cdef bint vary_at(Shape *shape, const Walk *walk, const Known *known, uint32_t stop) noexcept nogil:
+    cdef uint32_t token = walk.stops[stop].token, i
+    cdef Slice value, other
+    cdef uint8_t rule = BY_TEMPLATE
+    cdef Packed kind
+    value.start = walk.stops[stop].start
+    value.size = walk.stops[stop].end - value.start
+    kind = kind_of(value, shape_text(shape, token), shape.token[token].role == TEXT_TOKEN)
+    if value.size >= MIN_LEARNED:
+        if is_same(value, known.name):
+            rule = BY_NAME
+        elif is_same(value, known.namespace):
+            rule = BY_NAMESPACE
+        else:
+            for i in range(shape.varying):
+                if i > MAX_RULE or shape.vary[i].token >= token:
+                    continue
+                other = current(shape, walk, shape.vary[i].token)
+                if is_same(value, other):
+                    rule = <uint8_t>i
+                    break
+    return add_varying(shape, token, kind, rule)
+
+
+cdef inline bint is_same(Slice left, Slice right) noexcept nogil:
+    return left.size == right.size and memcmp(left.start, right.start, left.size) == 0
+
+
+# --- Packing ----------------------------------------------------------------------------------------------------------
+
+
+cdef inline Slice expected_at(const Shape *shape, const Template *template, const Varying *vary, uint32_t *value,
+                              const Known *known, const Slice *varied) noexcept nogil:
+    """What is expected at a varying token; `value` moves along the template's own values."""
+    cdef uint32_t token = vary.token
+    while value[0] < template.values and template.tokens[value[0]] < token:
+        value[0] += 1
+    if value[0] < template.values and template.tokens[value[0]] == token:
+        return own_text(template, value[0])
+    if vary.rule == BY_TEMPLATE:
+        return shape_text(shape, token)
+    if vary.rule == BY_NAME:
+        return known.name
+    if vary.rule == BY_NAMESPACE:
+        return known.namespace
+    if vary.rule == BY_REVISION:
+        return known.revision
+    return varied[vary.rule]
+
+
+cdef uint8_t *pack_section(const Template *template, const Walk *walk, const Known *known, Memory *memory,
+                           uint8_t *out, uint8_t *varying_out, uint8_t *missed_out) noexcept nogil:
+    """Writes the section that was walked over; returns the place behind it. The two other buffers are scratch."""
+    cdef const Shape *shape = template.shape
+    cdef Slice[256] varied  # what stands at the varying tokens
+    cdef uint8_t *varying = varying_out
+    cdef uint8_t *missed = missed_out
+    cdef uint8_t *codes = out + 1
+    cdef uint8_t *begin
+    cdef uint32_t i, token, value = 0, last = 0, number, code
+    cdef Slice text, expected
+    cdef bint is_text
+    out[0] = <uint8_t>shape.varying
+    memset(codes, 0, (shape.varying + 3) // 4)
+    for i in range(walk.count):
+        token = walk.stops[i].token
+        number = shape.token[token].varying
+        is_text = shape.token[token].role == TEXT_TOKEN
+        text.start = walk.stops[i].start
+        text.size = walk.stops[i].end - text.start
+        if number != NOT_VARYING:
+            varied[number] = text
+            if walk.stops[i].matched:
+                continue
+            expected = expected_at(shape, template, &shape.vary[number], &value, known, varied)
+            if is_same(text, expected):
+                continue
+            if shape.vary[number].kind != AFFIXED and fits(<Packed>shape.vary[number].kind, text, expected):
+                code = BY_KIND
+                varying = pack(varying, <Packed>shape.vary[number].kind, text, expected, memory)
+            else:
+                begin = varying
+                varying = pack_best(varying, text, expected, is_text, memory)
+                code = BY_BEST
+                if begin[0] == AFFIXED:
+                    code = BY_AFFIX
+                    varying -= 1
+                    memmove(begin, begin + 1, varying - begin)
+            codes[number >> 2] |= <uint8_t>(code << (2 * (number & 3)))
+            remember(memory, text)
+        elif not walk.stops[i].matched:
+            while value < template.values and template.tokens[value] < token:
+                value += 1
+            if value < template.values and template.tokens[value] == token:
+                expected = own_text(template, value)
+            else:
+                expected = shape_text(shape, token)
+            missed = write_varint(missed, token - last)
+            last = token
+            missed = pack_best(missed, text, expected, is_text, memory)
+            remember(memory, text)
+    out = write_varint(codes + (shape.varying + 3) // 4, missed - missed_out)
+    memcpy(out, missed_out, missed - missed_out)
+    out += missed - missed_out
+    memcpy(out, varying_out, varying - varying_out)
+    return out + (varying - varying_out)
+
+
+cdef inline void copy_run(const Shape *shape, uint32_t start, uint32_t end, char **out, Place wanted,
+                          Slice *found) noexcept nogil:
+    """Copies the shape's text, and notes where a wanted place comes to stand."""
+    memcpy(out[0], shape.text + start, end - start)
+    if start <= wanted.start <= end and found.start == NULL:
+        found.start = out[0] + (wanted.start - start)
+    if start <= wanted.end <= end and found.start != NULL and found.size == 0:
+        found.size = out[0] + (wanted.end - start) - found.start
+    out[0] += end - start
+
+
+cdef const uint8_t *unpack_section(const Template *template, const uint8_t *p, const Known *known, Memory *memory,
+                                   char **out, Place wanted, Slice *found) noexcept nogil:
+    """Writes the section's bytes to `out`, which moves on; returns the place behind the packed ones. `found` is where
+    the value of a wanted place was written, unless that is NOWHERE."""
+    cdef const Shape *shape = template.shape
+    cdef Slice[256] varied
+    cdef uint32_t varying = p[0], vary = 0, value = 0, missed_token, token, code, number, at = 0
+    cdef const uint8_t *codes = p + 1
+    cdef const uint8_t *missed
+    cdef const uint8_t *missed_end
+    cdef unsigned long long length
+    cdef Slice expected, text
+    p = read_varint(codes + (varying + 3) // 4, &length)
+    missed = p
+    missed_end = missed + length
+    p = missed_end
+    found.start = NULL
+    found.size = 0
+    missed_token = next_missed(&missed, missed_end, 0, shape.tokens)
+    while True:
+        # The next token that is not as in the shape's text, or may not be.
+        while vary < shape.varying and shape.order[vary] >= varying:
+            vary += 1
+        token = shape.vary[shape.order[vary]].token if vary < shape.varying else shape.tokens
+        if value < template.values and template.tokens[value] < token:
+            token = template.tokens[value]
+        if missed_token < token:
+            token = missed_token
+        if token == shape.tokens:
+            copy_run(shape, at, shape.size, out, wanted, found)
+            return p
+        copy_run(shape, at, shape.token[token].start, out, wanted, found)
+        at = shape.token[token].end
+        text.start = out[0]
+        number = shape.token[token].varying
+        if token == missed_token:
+            if value < template.values and template.tokens[value] == token:
+                expected = own_text(template, value)
+            else:
+                expected = shape_text(shape, token)
+            missed = unpack(missed + 1, <Packed>missed[0], expected, memory, out[0], &text.size)
+            remember_for_reading(memory, text)
+            missed_token = next_missed(&missed, missed_end, token, shape.tokens)
+        elif number < varying:
+            vary += 1
+            expected = expected_at(shape, template, &shape.vary[number], &value, known, varied)
+            code = (codes[number >> 2] >> (2 * (number & 3))) & 3
+            if code == EXPECTED:
+                memcpy(out[0], expected.start, expected.size)
+                text.size = expected.size
+            else:
+                if code == BY_KIND:
+                    p = unpack(p, <Packed>shape.vary[number].kind, expected, memory, out[0], &text.size)
+                elif code == BY_AFFIX:
+                    p = unpack(p, AFFIXED, expected, memory, out[0], &text.size)
+                else:
+                    p = unpack(p + 1, <Packed>p[0], expected, memory, out[0], &text.size)
+                remember_for_reading(memory, text)
+            varied[number] = text
+        else:
+            expected = own_text(template, value)
+            memcpy(out[0], expected.start, expected.size)
+            text.size = expected.size
+        if value < template.values and template.tokens[value] == token:
+            value += 1
+        out[0] += text.size
+
+
+cdef inline uint32_t next_missed(const uint8_t **missed, const uint8_t *end, uint32_t last,
+                                 uint32_t none) noexcept nogil:
+    cdef unsigned long long distance
+    if missed[0] == end:
+        return none
+    missed[0] = read_varint(missed[0], &distance)
+    return last + <uint32_t>distance
