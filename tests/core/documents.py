@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import lru_cache
@@ -186,10 +187,10 @@ BY_PATH = {"metadata", "name", "namespace", "resourceVersion"}  # found by their
 
 
 def respelled(text: str, random: Random) -> str:
-    """As a JSON string with escapes that nobody asked for."""
+    """As a JSON string with escapes that nobody asked for; digits stay, as those of a version are read as they stand."""
     out = []
     for character in text:
-        if character in SHORT or ord(character) < 32 or random.random() < 0.05:
+        if character in SHORT or ord(character) < 32 or (random.random() < 0.05 and not character.isdecimal()):
             units = character.encode("utf-16-be")
             forms = "".join(f"\\u{units[i]:02x}{units[i + 1]:02X}" for i in range(0, len(units), 2))
             out.append(SHORT.get(character, forms) if random.random() < 0.5 else forms)
@@ -284,6 +285,6 @@ def key_of(document: Any) -> str:
 
 
 def version_of(document: Any) -> int:
+    """0 for what is no number, or not written as one is."""
     text = document["metadata"].get("resourceVersion")
-    is_number = isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= 18
-    return int(text) if is_number else 0
+    return int(text) if isinstance(text, str) and re.fullmatch("[1-9][0-9]{0,17}", text) else 0

@@ -32,6 +32,7 @@ from tests.core.documents import (
     strict,
     written,
 )
+from tests.core.model import at
 
 FULL = bool(os.environ.get("ENGINE_FULL"))
 MUTANTS = 1_000_000 if FULL else 6_000
@@ -41,8 +42,21 @@ def compact(document: Any) -> bytes:
     return written(document).encode()
 
 
+# Paths that a cache looks for on the way in.
+WATCHED: dict[str, tuple[str | int, ...]] = {
+    "spec.nodeName": ("spec", "nodeName"),
+    "status.phase": ("status", "phase"),
+    "metadata.ownerReferences[0].uid": ("metadata", "ownerReferences", 0, "uid"),
+    "metadata.labels['app']": ("metadata", "labels", "app"),
+}
+
+
+def watching() -> Cache:
+    return Cache({path: path for path in WATCHED}, columns=["status.phase", "spec.priority"])
+
+
 def held(items: Iterable[bytes]) -> Cache:
-    cache = Cache({"node": "spec.nodeName"}, columns=["status.phase"])
+    cache = watching()
     cache.apply_batch([("ADDED", item) for item in items])
     return cache
 
@@ -147,6 +161,34 @@ def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterable[tuple[Any, Any]]
             yield from _leaves(member, here)
         elif here not in (("metadata", "name"), ("metadata", "namespace")):
             yield value, step
+
+
+@pytest.mark.parametrize("siblings", [0, 1, 2, 20])
+def test_a_path_is_found_by_its_keys_and_not_by_where_it_stood(siblings: int) -> None:
+    """Alike objects whose members have other names, or the same ones in another order."""
+    members = [("nodeName", "n1"), ("nodename", "n2"), ("nodeNamf", "n3"), ("\u006eodeName", "n4"), ("host", "n5")]
+    bodies = [[members[0]], [members[1]], [members[3]], [members[0], members[4]], [members[4], members[0]]]
+    bodies += [[members[1], members[2]], [members[2], members[0]], [], [members[4]]]
+    cache = watching()
+    for turn in range(3):
+        for number, body in enumerate(bodies[turn:] + bodies[:turn]):
+            inside = ",".join(f'"{name}":"{value}"' for name, value in body)
+            raws = [
+                b'{"metadata":{"name":"web-%d-%d"},"spec":{"containers":[{"name":"a"}],%s"x":"y"}}'
+                % (number, i, f"{inside}{',' if inside else ''}".encode())
+                for i in range(siblings + 1)
+            ]
+            for raw in raws:
+                comes_back(cache, raw)
+                obj = cache.get(key_of(json.loads(raw)))
+                assert obj is not None
+                document = json.loads(raw)
+                assert obj.get_path("spec.nodeName") == document["spec"].get("nodeName")
+                for _, value in members:
+                    has = document["spec"].get("nodeName") == value
+                    assert (obj.key in cache.index_keys("spec.nodeName", value)) == has
+                    selected = cache.list(field_selector=f"spec.nodeName={value}")
+                    assert (obj.key in [one.key for one in selected]) == has
 
 
 def test_a_status_that_changes_all_the_time_comes_back() -> None:
@@ -370,6 +412,19 @@ def judge(cache: Cache, raw: bytes) -> None:
     found = cache.get(expected)
     assert found is not None, raw
     exactly(found, raw)
+    found_by_paths(cache, found, strict(raw))
+
+
+def found_by_paths(cache: Cache, found: Object, document: Any) -> None:
+    for text, path in WATCHED.items():
+        value = at(document, path)
+        assert found.get_path(text) == value, (text, found.raw)
+        for posted in [value] if isinstance(value, str) else []:
+            assert cache.index_size(text, posted) > 0, (text, found.raw)
+            if cache.index_size(text, posted) < 100:
+                assert found.key in cache.index_keys(text, posted), (text, found.raw)
+        if value is None:
+            assert found.key not in cache.index_keys(text, "n1"), (text, found.raw)
 
 
 def mutant(raw: bytes, random: Random) -> bytes:
@@ -413,7 +468,7 @@ def test_mutants_are_judged_as_a_strict_parser_does() -> None:
     subjects = [made(Spec(owner, 600, style=style), 78) for owner in range(2) for style in STYLES]
     subjects += [raw() for name, raw in HOSTILE.items() if "1 MB" not in name and "1,000" not in name]
     subjects = [raw for raw in subjects if len(raw) < 4_000]
-    cache = Cache({"node": "spec.nodeName"})
+    cache = watching()
     for number in range(MUTANTS):
         if number % 5_000 == 0:
             cache.replace(replicas(40) + replicas(20, 1), number)
