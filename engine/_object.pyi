@@ -1,7 +1,7 @@
 """The view of one object, and paths into it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar, final, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, final
 
 _T = TypeVar("_T")
 
@@ -16,8 +16,8 @@ class Object:
     """
 
     def __init__(self, raw: bytes | Mapping[str, Any]) -> None:
-        """From JSON bytes (kept as they are) or from a dict (encoded once). ValueError when it is no JSON object; of a key
-        that occurs twice the last one is read. One strict pass, nothing is parsed into dicts."""
+        """From JSON bytes (kept as they are) or from a dict (encoded once). ValueError when it is no JSON object; of a
+        key that occurs twice the last one is read. One strict pass, nothing is parsed into dicts."""
 
     @staticmethod
     def adopt(raw: bytes, document: dict[str, Any]) -> Object:

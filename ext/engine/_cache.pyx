@@ -16,6 +16,7 @@ from engine._query cimport Query, keys_of, namespaces_of, query_for, query_of
 from engine._ring cimport ADDED, DELETED, MODIFIED
 from engine._rows cimport PAGE_ROWS, Place, Rows, first_place, is_before, last_place, next_place, record_at
 from engine._selection cimport Selection, distinct_values, select_value
+from engine._record cimport CURRENT
 from engine._store cimport MAX_KEY, Record, Store, hold
 from engine._watchlog cimport WatchLog
 from libc.stdint cimport uint8_t, uint32_t
@@ -192,10 +193,10 @@ cdef class Cache:
             hold(record)  # for the rows, beside the batch's
         change.old = self.rows.commit()
         if change.old != NULL:
-            change.old.current = 0
+            change.old.marks &= ~CURRENT
         self.indexes.commit()
         if not change.deletion:
-            record.current = 1
+            record.marks |= CURRENT
             if change.old == NULL and not self.store.namespace(record):
                 self.unscoped += 1
         elif not self.store.namespace(record):

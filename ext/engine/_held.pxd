@@ -1,5 +1,6 @@
 cimport cython
-from engine._store cimport Record, Store
+from engine._record cimport Record
+from engine._store cimport Store
 
 
 @cython.final

@@ -2,7 +2,8 @@
 
 cimport cython
 from engine._object cimport Object, as_object, bind, record_of, view_of
-from engine._store cimport NO_ROW, Store
+from engine._record cimport CURRENT, NO_ROW
+from engine._store cimport Store
 
 
 @cython.final
@@ -26,12 +27,12 @@ cdef class Held:
 
     def put(self, unsigned int row, dict columns):
         self.record.row = row
-        self.record.current = 1
+        self.record.marks |= CURRENT
         self.store.columns = columns
 
     def remove(self):
         self.record.row = NO_ROW
-        self.record.current = 0
+        self.record.marks &= ~CURRENT
 
     @property
     def holders(self):

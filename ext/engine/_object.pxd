@@ -1,7 +1,8 @@
 cimport cython
 from engine._header cimport Plainness
 from engine._path cimport Path
-from engine._store cimport Record, Store
+from engine._record cimport Record
+from engine._store cimport Store
 from libc.stdint cimport int64_t
 
 
@@ -14,6 +15,7 @@ cdef class Object:
     # The bytes. Over a record: None until they are asked for, and again when others were asked for since.
     cdef bytes data
     cdef Py_ssize_t decoded_at  # its position among the decoded, from 1 on; 0: not there
+    cdef dict found  # values read from them, by path; None without them
     # The parsed form; None unless the object is among those parsed last.
     cdef dict document
     # Whether single values may be read from the bytes without parsing them all; UNKNOWN until that is tried.

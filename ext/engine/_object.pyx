@@ -8,7 +8,8 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from engine._header cimport ODD, PLAIN, UNKNOWN, Header, Plainness, plainness_of, read_header
 from engine._json cimport Slice, loads_exact, locate, spliced, value_at
 from engine._path cimport Path, path_of
-from engine._store cimport LIVE, ColumnReader, Record, Store, hold
+from engine._record cimport CURRENT, VIEWED, Record, hold
+from engine._store cimport LIVE, ColumnReader, Store
 from engine._views cimport encoded, view
 from libc.stdint cimport int64_t, uint64_t
 
@@ -22,6 +23,7 @@ cdef enum:
     SEATS = 2 * MAX_PARSED  # a power of two
     SEAT_SHIFT = 64 - 14  # leaves a number below SEATS of 64 bits
     SMALL_CONTAINER = 512  # bytes; a larger one is taken from the parsed form
+    MAX_FOUND = 32  # values that a view keeps with its bytes
     MAX_VERSION_DIGITS = 18  # always fit 64 bits
 
 cdef Path UID = path_of("metadata.uid")
@@ -54,10 +56,11 @@ cdef Kept[MAX_PARSED] PARSED
 cdef Py_ssize_t FIRST_PARSED = 0  # the oldest one's position; positions only grow
 cdef Py_ssize_t NEXT_PARSED = 0
 cdef Py_ssize_t PARSED_BYTES = 0
-# Where those over records are found by their record: linear probing, at most half full. Such a record is `viewed`, and
+# Where those over records are found by their record: linear probing, at most half full. Such a record is VIEWED, and
 # cannot be freed meanwhile, since its view holds it. Borrowed: PARSED owns them.
 cdef Seat[SEATS] VIEWS
-# The views of records that keep their bytes, likewise. Borrowed: a view that dies leaves NULL.
+# The views of records that keep their bytes, likewise, and what was found in them. Borrowed: a view that dies leaves
+# NULL.
 cdef PyObject *DECODED[MAX_DECODED]
 cdef Py_ssize_t FIRST_DECODED = 0
 cdef Py_ssize_t NEXT_DECODED = 0
@@ -81,13 +84,13 @@ cdef void seat(Object obj) noexcept:
     cdef Py_ssize_t at = seat_of(obj.record)
     VIEWS[at].record = obj.record
     VIEWS[at].view = <PyObject *>obj
-    obj.record.viewed = 1
+    obj.record.marks |= VIEWED
 
 
 cdef void unseat(Object obj) noexcept:
     """Those behind move up, so that no search ends before them."""
     cdef Py_ssize_t gap = seat_of(obj.record), at = gap
-    obj.record.viewed = 0
+    obj.record.marks &= ~VIEWED
     while True:
         at = (at + 1) & (SEATS - 1)
         if VIEWS[at].record == NULL:
@@ -110,7 +113,7 @@ cdef int keep_parsed(Object obj, dict document, Py_ssize_t size) except -1:
     PARSED[NEXT_PARSED & (MAX_PARSED - 1)].view = <PyObject *>obj
     PARSED[NEXT_PARSED & (MAX_PARSED - 1)].size = size
     NEXT_PARSED += 1
-    if obj.record != NULL and not obj.record.viewed:
+    if obj.record != NULL and not obj.record.marks & VIEWED:
         seat(obj)
     return 0
 
@@ -119,13 +122,13 @@ cdef int forget_oldest() except -1:
     global FIRST_PARSED, PARSED_BYTES
     cdef Kept *oldest = &PARSED[FIRST_PARSED & (MAX_PARSED - 1)]
     cdef Object obj = <Object>oldest.view
-    cdef dict document = obj.document
+    cdef dict _document = obj.document
     FIRST_PARSED += 1
     PARSED_BYTES -= oldest.size
     obj.document = None
-    if obj.record != NULL and obj.record.viewed and VIEWS[seat_of(obj.record)].view == <PyObject *>obj:
+    if obj.record != NULL and obj.record.marks & VIEWED and VIEWS[seat_of(obj.record)].view == <PyObject *>obj:
         unseat(obj)
-    # The ring's own reference; `obj` and `document` go with this frame, when all is in order again.
+    # The ring's own reference; `obj` and `_document` go with this frame, when all is in order again.
     Py_DECREF(obj)
     return 0
 
@@ -143,7 +146,8 @@ cdef void keep_decoded(Object obj, bytes raw) noexcept:
         if oldest != NULL:
             DECODED_BYTES -= len((<Object>oldest).data)
             (<Object>oldest).decoded_at = 0
-            (<Object>oldest).data = None  # bytes: no code of others runs
+            (<Object>oldest).data = None  # bytes and JSON values: no code of others runs
+            (<Object>oldest).found = None
     DECODED[NEXT_DECODED & (MAX_DECODED - 1)] = <PyObject *>obj
     NEXT_DECODED += 1
     obj.decoded_at = NEXT_DECODED
@@ -162,7 +166,8 @@ cdef inline str text_at(Slice place):
 
 
 cdef int64_t version_of(str text) except -1:
-    if not text or len(text) > MAX_VERSION_DIGITS or not text.isascii() or not text.isdecimal():
+    """As the store reads it: 0 for what is no number in its shortest form."""
+    if not text or text[0] == "0" or len(text) > MAX_VERSION_DIGITS or not text.isascii() or not text.isdecimal():
         return 0
     return int(text)
 
@@ -252,7 +257,7 @@ cdef Object restamped(Object obj, long long resource_version):
 
 cdef Object view_of(Store store, Record *record):
     cdef Object obj
-    if record.viewed:
+    if record.marks & VIEWED:
         return <Object>VIEWS[seat_of(record)].view
     obj = Object.__new__(Object)
     obj.store = store
@@ -277,9 +282,12 @@ cdef int bind(Object obj, Store store, Record *record) noexcept:
     LIVE.views += 1
     obj.namespace_text = None  # all views share the store's
     keep_decoded(obj, obj.data)
-    if obj.document is not None and not record.viewed:
+    if obj.document is not None and not record.marks & VIEWED:
         seat(obj)
     return 0
+
+
+cdef object NOTHING = object()  # found where no value stands
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------
@@ -316,7 +324,7 @@ cdef str namespace_of(Object obj):
 
 cdef inline dict at_hand(Object obj):
     """The parsed form, if it is kept for this view or another of the same record."""
-    if obj.document is None and obj.record != NULL and obj.record.viewed:
+    if obj.document is None and obj.record != NULL and obj.record.marks & VIEWED:
         return (<Object>VIEWS[seat_of(obj.record)].view).document
     return obj.document
 
@@ -350,10 +358,15 @@ cdef int watched(Store store, Path path) noexcept:
 
 cdef object find_in(Object obj, Path path, object default):
     """The value at a path: from the parsed form if that is kept, else from the bytes around it alone."""
-    cdef dict document = at_hand(obj)
-    cdef bytes raw
+    cdef dict document
+    cdef PyObject *known
     cdef Slice place
     cdef int number
+    if obj.found is not None:
+        known = PyDict_GetItemWithError(obj.found, path.text)
+        if known != NULL:
+            return default if known == <PyObject *>NOTHING else <object>known
+    document = at_hand(obj)
     if document is not None:
         return path.find(document, default)
     if obj.data is None and obj.record != NULL:
@@ -361,14 +374,25 @@ cdef object find_in(Object obj, Path path, object default):
         if number >= 0:
             place = obj.store.read(obj.record, number)
             return default if place.start == NULL else value_at(place)
-    raw = raw_of(obj)
-    if path.raw_steps is not None and is_scannable(obj, raw):
-        place = locate(raw, path.raw_steps)
-        if place.start == NULL:
-            return default
-        if place.size <= SMALL_CONTAINER or (place.start[0] != c"{" and place.start[0] != c"["):
-            return value_at(place)
-    return path.find(parsed(obj), default)
+    return find_in_bytes(obj, path, default)
+
+
+cdef object find_in_bytes(Object obj, Path path, object default):
+    cdef bytes raw = raw_of(obj)
+    cdef dict found
+    cdef object value
+    cdef Slice place
+    if path.raw_steps is None or not is_scannable(obj, raw):
+        return path.find(parsed(obj), default)
+    place = locate(raw, path.raw_steps)
+    if place.start != NULL and place.size > SMALL_CONTAINER and (place.start[0] == c"{" or place.start[0] == c"["):
+        return path.find(parsed(obj), default)
+    value = NOTHING if place.start == NULL else value_at(place)
+    found = {} if obj.found is None or len(obj.found) >= MAX_FOUND else obj.found
+    if obj.decoded_at:  # still, after all that was allocated
+        obj.found = found
+        found[path.text] = value
+    return default if value is NOTHING else value
 
 
 cdef object value_in(Object obj, Path path):
@@ -408,17 +432,9 @@ cdef class Object:
     """
 
     def __init__(self, raw not None):
-        cdef Object other
         if self.data is not None or self.record != NULL:
             raise TypeError("an Object cannot be changed")
-        if type(raw) is not Object:
-            made(self, bytes_from(raw))
-            return
-        other = <Object>raw
-        self.data = raw_of(other)
-        self.plain = other.plain
-        set_names(self, name_of(other), namespace_of(other), other.uid, "")
-        self.revision = revision_of(other)
+        made(self, raw_of(<Object>raw) if type(raw) is Object else bytes_from(raw))
 
     def __dealloc__(self):
         global DECODED_BYTES
@@ -504,7 +520,7 @@ cdef class Object:
 
     def get_path(self, str path not None, default=None):
         cdef PyObject *column
-        if self.record != NULL and self.record.current and self.store.columns is not None:
+        if self.record != NULL and self.record.marks & CURRENT and self.store.columns is not None:
             column = PyDict_GetItemWithError(self.store.columns, path)
             if column != NULL:
                 value = (<ColumnReader>column).value_of(self.record, default)

@@ -7,8 +7,16 @@ from libc.string cimport memcpy
 
 cdef enum:
     NO_ROW = 0xFFFFFFFF  # of a record that stands in no row
-    HEADER = 28  # bytes of a record before what varies in length
+    HEADER = 27  # bytes of a record before what varies in length
     NUMBER_BYTES = 3  # of a template's number
+
+
+cdef enum:
+    # Marks.
+    VIEWED = 1  # a view is kept for it (see _object)
+    # What the columns lent to views hold at its row was read from this record. The cache sets it once they do and clears
+    # it before they change; nobody else's code may run between that and the change.
+    CURRENT = 2
 
 
 cdef struct Record:
@@ -21,10 +29,7 @@ cdef struct Record:
     uint32_t size  # bytes in all
     uint8_t rest  # bytes of the key behind the prefix
     uint8_t sections
-    uint8_t viewed  # a view is kept for it (see _object)
-    # What the columns lent to views hold at `row` was read from this record. The cache sets it once they do and clears
-    # it before they change; no code of others may run between that and the change.
-    uint8_t current
+    uint8_t marks  # VIEWED, CURRENT
 
 
 cdef inline Record *hold(Record *record) noexcept nogil:

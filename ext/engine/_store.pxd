@@ -11,7 +11,6 @@ cdef struct Live:
     # What exists at this moment in all stores.
     long long stores
     long long records
-    long long prefixes
     long long views  # Objects over records
 
 

@@ -7,7 +7,7 @@ from engine._object cimport value_in, view_of
 from engine._path cimport Path, path_of
 from engine._ring cimport ADDED, AS_IS, DELETED, ENTERED, IGNORED, LEFT, Slot, Verdict
 from engine._selectors cimport FieldSelector, LabelSelector, Requirement, Term, text_of_field
-from engine._store cimport Record, Store
+from engine._store cimport Record
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 
@@ -24,7 +24,8 @@ cdef Path LABELS = path_of("metadata.labels")
 
 
 cdef uint32_t mark_of(Slice text) noexcept nogil:
-    """A hash. Who makes values collide makes readers look at records that do not concern them, nothing worse."""
+    """A hash that leaves the lowest bit free. Who makes values collide makes readers look at records that do not
+    concern them, nothing worse."""
     cdef uint64_t mark = <uint64_t>text.size * SPREAD
     cdef uint64_t word
     cdef Py_ssize_t at = 0, step
@@ -35,7 +36,23 @@ cdef uint32_t mark_of(Slice text) noexcept nogil:
         mark = (mark ^ word) * SPREAD
         mark ^= mark >> FOLD
         at += step
-    return <uint32_t>mark
+    return <uint32_t>mark & ~<uint32_t>EXACT
+
+
+cdef inline uint32_t chain_of(uint32_t mark) noexcept nogil:
+    return (mark >> 1) % CHAINS
+
+
+cdef inline bint has_mark(Filed *filed, uint32_t mark) noexcept nogil:
+    return (filed.mark | EXACT) == (mark | EXACT) or (filed.before | EXACT) == (mark | EXACT)
+
+
+cdef inline uint32_t *link_of(Filed *filed, uint32_t chain) noexcept nogil:
+    return &filed.ahead if chain_of(filed.mark) == chain else &filed.ahead_before
+
+
+cdef inline bint is_text(Slice text, bytes wanted) noexcept:
+    return text.size == len(wanted) and memcmp(text.start, <char *>wanted, text.size) == 0
 
 
 cdef Slice slice_of(bytes text) noexcept:
@@ -111,7 +128,7 @@ cdef FieldBucket new_bucket(Path path, int64_t capacity, int64_t since):
     bucket.path = path
     bucket.watched = -1
     bucket.since = since
-    bucket.waiting = {}
+    bucket.asked = {}
     bucket.newest = <int64_t *>PyMem_Malloc(CHAINS * sizeof(int64_t))
     if bucket.newest == NULL:
         raise MemoryError
@@ -121,8 +138,10 @@ cdef FieldBucket new_bucket(Path path, int64_t capacity, int64_t since):
     return bucket
 
 
-cdef inline uint32_t *link_of(Filed *filed, uint32_t chain) noexcept nogil:
-    return &filed.ahead if filed.mark % CHAINS == chain else &filed.ahead_before
+@cython.final
+@cython.no_gc_clear
+cdef class Asked:
+    pass
 
 
 @cython.final
@@ -145,6 +164,20 @@ cdef class FieldBucket:
         self.mask = capacity - 1
         return 0
 
+    cdef uint32_t mark_in(self, Probe probe, Record *record) except? 0:
+        """The mark of what the record has at the path, EXACT when that is what readers ask for."""
+        cdef Slice text = probe.text_at(self.path, self.watched, record)
+        cdef uint32_t mark = mark_of(text)
+        cdef Asked asked = <Asked>self.asked.get(mark)
+        if asked is not None and not asked.mixed and is_text(text, asked.text):
+            mark |= EXACT
+        return mark
+
+    cdef dict waiting(self, uint32_t mark):
+        """The Selections with parked cursors that ask for what has this mark."""
+        cdef Asked asked = <Asked>self.asked.get(mark & ~<uint32_t>EXACT)
+        return None if asked is None else asked.waiting
+
     cdef int file(self, int64_t number, int64_t oldest, uint32_t mark, uint32_t before) noexcept:
         """The next record, behind all others. `oldest` is the first that is filed and still there. O(1)"""
         cdef Filed *filed = &self.filed[number & self.mask]
@@ -154,8 +187,8 @@ cdef class FieldBucket:
         filed.mark = mark
         filed.before = before
         filed.ahead = filed.ahead_before = 0
-        chains[0] = mark % CHAINS
-        chains[1] = before % CHAINS
+        chains[0] = chain_of(mark)
+        chains[1] = chain_of(before)
         for i in range(1 if chains[0] == chains[1] else 2):
             newest = self.newest[chains[i]]
             if newest >= oldest:
@@ -167,7 +200,7 @@ cdef class FieldBucket:
         """The first record from `start` on that bears the mark; NONE when there is none. `link` is one in its chain and
         not behind `start`, or NONE. O(records of the chain from there); where the ring has lost `link`, O(records from
         `start`)."""
-        cdef uint32_t chain = mark % CHAINS
+        cdef uint32_t chain = chain_of(mark)
         cdef int64_t at = link
         cdef Filed *filed
         cdef uint32_t ahead
@@ -175,13 +208,13 @@ cdef class FieldBucket:
             return NONE
         if at < oldest:
             at = start  # the chain's newest record ends this search
-            while self.filed[at & self.mask].mark % CHAINS != chain and (
-                self.filed[at & self.mask].before % CHAINS != chain
+            while chain_of(self.filed[at & self.mask].mark) != chain and (
+                chain_of(self.filed[at & self.mask].before) != chain
             ):
                 at += 1
         while True:
             filed = &self.filed[at & self.mask]
-            if at >= start and (filed.mark == mark or filed.before == mark):
+            if at >= start and has_mark(filed, mark):
                 return at
             ahead = link_of(filed, chain)[0]
             if ahead == 0:
@@ -238,11 +271,37 @@ cdef class Selection:
             condition.watched = probe.watch(condition.path)
         return 0
 
-    cdef int join(self, FieldBucket bucket, str value) except -1:
-        """What has this value in the bucket alone can concern the selection."""
-        cdef bytes text = value.encode("utf-8", "surrogatepass")
+    cdef Condition exact_condition(self):
+        """One that asks for a single value; None when there is none."""
+        for condition in self.conditions:
+            if (<Condition>condition).equal:
+                return <Condition>condition
+        return None
+
+    cdef int join(self, FieldBucket bucket, Condition condition, int64_t since) except -1:
+        """Only the records of the bucket that have the condition's value concern the selection."""
+        cdef uint32_t mark = mark_of(slice_of(condition.value))
+        cdef Asked asked = <Asked>bucket.asked.get(mark)
+        if asked is None:
+            asked = Asked.__new__(Asked)
+            asked.text = condition.value
+            asked.since = since
+            asked.waiting = {}
+            bucket.asked[mark] = asked
+        elif asked.text != condition.value:
+            asked.mixed = True
+        asked.readers += 1
+        condition.filed = True
         self.bucket = bucket
-        self.mark = mark_of(slice_of(text))
+        self.mark = mark
+        self.asked = asked
+        return 0
+
+    cdef int leave(self) except -1:
+        """Nobody asks any more."""
+        self.asked.readers -= 1
+        if self.asked.readers == 0:
+            del self.bucket.asked[self.mark]
         return 0
 
     cdef int remember(self) except -1:
@@ -283,16 +342,9 @@ cdef class Selection:
         return LEFT if before else IGNORED
 
     cdef bint selects(self, Probe probe, int64_t number, Slot *slot, bint old) except -1:
-        cdef Record *record = slot.old if old else slot.object
-        cdef Condition condition
         cdef dict labels
-        cdef Slice text
-        cdef bint same
         for item in self.conditions:
-            condition = <Condition>item
-            text = probe.text_at(condition.path, condition.watched, record)
-            same = text.size == len(condition.value) and memcmp(text.start, <char *>condition.value, text.size) == 0
-            if same != condition.equal:
+            if not self.holds(<Condition>item, probe, number, slot, old):
                 return False
         if self.labels is not None:
             labels = probe.labels_at(number, slot, old)
@@ -300,3 +352,16 @@ cdef class Selection:
                 if not (<Requirement>item).holds(labels):
                     return False
         return True
+
+    cdef bint holds(self, Condition condition, Probe probe, int64_t number, Slot *slot, bint old) except -1:
+        cdef Filed *filed
+        cdef uint32_t mark
+        if condition.filed and number >= self.asked.since and not self.asked.mixed:
+            filed = &self.bucket.filed[number & self.bucket.mask]
+            mark = filed.before if old else filed.mark
+            if mark == self.mark | EXACT:
+                return True
+            if mark != self.mark:
+                return False
+        text = probe.text_at(condition.path, condition.watched, slot.old if old else slot.object)
+        return is_text(text, condition.value) == condition.equal

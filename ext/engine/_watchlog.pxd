@@ -1,6 +1,6 @@
 cimport cython
 from engine._object cimport Object
-from engine._ring cimport Change, Ring
+from engine._ring cimport ADDED, DELETED, MODIFIED, Change, Ring
 from engine._watchers cimport Probe, Selection
 from engine._store cimport Record, Store
 from libc.stdint cimport int64_t, uint32_t
@@ -41,7 +41,7 @@ cdef class WatchLog:
     cdef int shrink(self, uint32_t now) except -1
     cdef int resize(self, int64_t capacity) except -1
     cdef int wake(self, int64_t number) except -1
-    cdef int rouse(self, dict groups, object name, int64_t number, list futures) except -1
+    cdef int rouse(self, dict group, int64_t number, list futures) except -1
     cdef Selection selection(self, tuple key)
     cdef int forget(self, Selection selection) except -1
 

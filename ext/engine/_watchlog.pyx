@@ -6,8 +6,8 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_INCREF
 from engine._object cimport Object, bind, record_of, revision_of
 from engine._ring cimport ADDED, DELETED, FIRST_SLOTS, IGNORED, MODIFIED, Change, Event, Ring, Slot, Verdict
-from engine._watchers cimport NONE, FieldBucket, Probe, Selection, mark_of, new_bucket, new_selection
-from engine._selectors cimport FieldSelector, Term, field_selector_of, label_selector_of
+from engine._watchers cimport NONE, Condition, FieldBucket, Probe, Selection, new_bucket, new_selection
+from engine._selectors cimport field_selector_of, label_selector_of
 from engine._store cimport Record, Store, hold
 from libc.stdint cimport UINT32_MAX, int64_t, uint32_t
 
@@ -142,11 +142,11 @@ cdef class WatchLog:
         steps, since every record that goes takes its time."""
         cdef Ring ring = self.ring
         cdef int64_t half = (ring.mask + 1) // 2
-        cdef int step
+        cdef int _step
         if ring.head - ring.tail > half // 2:
             if now - ring.at(ring.head - half // 2).recorded < self.min_ticks:
                 return 0
-            for step in range(SHRINK_STEP):
+            for _step in range(SHRINK_STEP):
                 if ring.head - ring.tail <= half:
                     break
                 self.floor = ring.evict()
@@ -198,30 +198,28 @@ cdef class WatchLog:
         cdef FieldBucket bucket
         cdef uint32_t mark, before
         if self.waiting:
-            self.rouse(self.waiting, None, number, futures)
-            self.rouse(self.waiting, self.ring.store.namespace(slot.object), number, futures)
+            self.rouse(<dict>self.waiting.get(None), number, futures)
+            self.rouse(<dict>self.waiting.get(self.ring.store.namespace(slot.object)), number, futures)
         for item in self.buckets.values():
             bucket = <FieldBucket>item
-            mark = before = mark_of(self.probe.text_at(bucket.path, bucket.watched, slot.object))
+            mark = before = bucket.mark_in(self.probe, slot.object)
             if slot.old != NULL and slot.old != slot.object:
-                before = mark_of(self.probe.text_at(bucket.path, bucket.watched, slot.old))
+                before = bucket.mark_in(self.probe, slot.old)
             bucket.file(number, max(self.ring.tail, bucket.since), mark, before)
-            if bucket.waiting:
-                self.rouse(bucket.waiting, mark, number, futures)
-                if before != mark:
-                    self.rouse(bucket.waiting, before, number, futures)
+            self.rouse(bucket.waiting(mark), number, futures)
+            if before != mark:
+                self.rouse(bucket.waiting(before), number, futures)
         if futures:
             resume(futures)
         return 0
 
-    cdef int rouse(self, dict groups, object name, int64_t number, list futures) except -1:
+    cdef int rouse(self, dict group, int64_t number, list futures) except -1:
         """Unparks the cursors that the record concerns and adds their futures. What they slept through did not concern
         them: they go on at this record."""
         cdef int64_t revision = self.ring.at(number).revision
         cdef Selection selection
         cdef Cursor cursor
-        group = groups.get(name)
-        if group is None:
+        if not group:
             return 0
         for item in list(group):
             selection = <Selection>item
@@ -258,26 +256,21 @@ cdef class WatchLog:
     cdef Selection selection(self, tuple key):
         """What all cursors share that select the same."""
         cdef Selection selection = <Selection>self.selections.get(key)
-        cdef FieldSelector fields = <FieldSelector>key[2]
         cdef FieldBucket bucket
-        cdef Term term
+        cdef Condition condition
         if selection is not None:
             return selection
         selection = new_selection(key)
         selection.watch(self.probe)
-        for item in () if fields is None else fields.terms:
-            term = <Term>item
-            if term.equal:
-                bucket = <FieldBucket>self.buckets.get(term.path.text)
-                if bucket is None:
-                    bucket = new_bucket(term.path, self.ring.mask + 1, self.ring.head)
-                    bucket.watched = self.probe.watch(term.path)
-                selection.join(bucket, term.value)
-                break
+        condition = selection.exact_condition()
+        if condition is not None:
+            bucket = <FieldBucket>self.buckets.get(condition.path.text)
+            if bucket is None:
+                bucket = new_bucket(condition.path, self.ring.mask + 1, self.ring.head)
+                bucket.watched = condition.watched
+                self.buckets[condition.path.text] = bucket
+            selection.join(bucket, condition, self.ring.head)
         self.selections[key] = selection
-        if selection.bucket is not None:
-            self.buckets[selection.bucket.path.text] = selection.bucket
-            selection.bucket.readers += 1
         return selection
 
     cdef int forget(self, Selection selection) except -1:
@@ -285,8 +278,8 @@ cdef class WatchLog:
         cdef FieldBucket bucket = selection.bucket
         self.selections.pop(selection.key, None)
         if bucket is not None:
-            bucket.readers -= 1
-            if bucket.readers == 0:
+            selection.leave()
+            if not bucket.asked:
                 self.buckets.pop(bucket.path.text, None)
         return 0
 
@@ -305,19 +298,15 @@ cdef class WatchLog:
 # --- Parked cursors ---------------------------------------------------------------------------------------------------
 
 
-cdef dict places_of(Selection selection, WatchLog log):
-    """Where the log looks for whom a record may concern; by the mark or else by the namespace."""
-    return log.waiting if selection.bucket is None else selection.bucket.waiting
-
-
-cdef object place_of(Selection selection):
-    return selection.namespace if selection.bucket is None else selection.mark
-
-
 cdef int park(Cursor cursor) except -1:
     cdef Selection selection = cursor.selection
+    cdef dict group
     if not selection.parked:
-        places_of(selection, cursor.log).setdefault(place_of(selection), {})[selection] = None
+        if selection.asked is not None:
+            group = selection.asked.waiting
+        else:
+            group = <dict>cursor.log.waiting.setdefault(selection.namespace, {})
+        group[selection] = None
     selection.parked[cursor] = None
     return 0
 
@@ -326,15 +315,18 @@ cdef object unpark(Cursor cursor):
     """Returns the future that its waiter awaits."""
     cdef Selection selection = cursor.selection
     cdef object future = cursor.future
-    cdef dict places, group
+    cdef dict group
     cursor.future = None
     del selection.parked[cursor]
-    if not selection.parked:
-        places = places_of(selection, cursor.log)
-        group = places[place_of(selection)]
+    if selection.parked:
+        return future
+    if selection.asked is not None:
+        del selection.asked.waiting[selection]
+    else:
+        group = <dict>cursor.log.waiting[selection.namespace]
         del group[selection]
         if not group:
-            del places[place_of(selection)]
+            del cursor.log.waiting[selection.namespace]
     return future
 
 
