@@ -21,6 +21,7 @@ cdef class Cache:
     # Declared columns: path -> array, or None until it is asked for after a write.
     cdef dict columns
     cdef bint arrays  # whether one of them is there
+    cdef dict malformed  # path -> distinct values that were no quantity when the array was made
     cdef WatchLog log
     # The thread that writes, 0 before the first write, and whether it is about it.
     cdef unsigned long writer

@@ -13,11 +13,12 @@ from engine._keytable cimport Wanted, hash_of, prefetch
 from engine._object cimport Object, key_of, namespace_of, view_of
 from engine._path cimport path_of
 from engine._query cimport Query, keys_of, namespaces_of, query_for, query_of
+from engine._ring cimport ADDED, DELETED, MODIFIED
 from engine._rows cimport PAGE_ROWS, Place, Rows, first_place, is_before, last_place, next_place, record_at
 from engine._selection cimport Selection, distinct_values, select_value
 from engine._record cimport CURRENT
 from engine._store cimport MAX_KEY, Record, Store, hold
-from engine._watchlog cimport ADDED, DELETED, MODIFIED, WatchLog
+from engine._watchlog cimport WatchLog
 from libc.stdint cimport uint8_t, uint32_t
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +29,8 @@ Item = Object | bytes | Mapping[str, Any]
 IndexSource = str | Callable[[Object], Iterable[str]]
 
 cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
     bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
     void *PyUnicode_DATA(object text) noexcept
@@ -78,6 +81,7 @@ cdef class Cache:
         self.rows = Rows.__new__(Rows, self.store)
         self.indexes = Indexes.__new__(Indexes, self.store, self.rows)
         self.columns = {}
+        self.malformed = {}
 
     def __init__(self, indexes=None, columns=(), WatchLog log=None):
         if log is not None:
@@ -377,16 +381,22 @@ cdef class Cache:
     cdef object array(self, Index index):
         cdef Place place = first_place()
         cdef Py_ssize_t count = self.rows.now.count, i
+        cdef bint collecting
         cdef uint32_t *rows = <uint32_t *>PyMem_Malloc(count * sizeof(uint32_t))
         if rows == NULL:
             raise MemoryError
         for i in range(count):
             rows[i] = self.rows.now.chunks[place.chunk].rows[place.at]
             place = next_place(self.rows.now, place)
+        collecting = PyGC_Disable()  # as in _query: a column is read until the next write
         try:
-            return array_of(index.column, rows, count)
+            array, malformed = array_of(index.column, rows, count)
         finally:
             PyMem_Free(rows)
+            if collecting:
+                PyGC_Enable()
+        self.malformed[index.path.text] = malformed
+        return array
 
     def keys(self):
         return query_of(None, None, None, 0, "").keys(self.rows)
@@ -421,6 +431,7 @@ cdef class Cache:
             "column_bytes": self.indexes.nbytes(),
             "columns": self.indexes.count,
             "indexes": len(self.indexes.by_name) + 1,
+            "malformed": sum(self.malformed.values()),
             "records": self.store.records,
             "snapshots": self.rows.fork_count,
             "resource_version": self.resource_version,
