@@ -288,14 +288,68 @@ cdef uint8_t similar(Memory *memory, Slice value, Py_ssize_t *shared) noexcept n
 # --- Writing and reading ----------------------------------------------------------------------------------------------
 
 
+cdef inline uint8_t *write_hexadecimal(uint8_t *out, Slice value, Py_ssize_t at) noexcept nogil:
+    while at < value.size:
+        if value.start[at] == c"-":
+            at += 1
+        out[0] = <uint8_t>(16 * hexdigit(value.start[at]) + hexdigit(value.start[at + 1]))
+        out += 1
+        at += 2
+    return out
+
+
 cdef uint8_t *pack_affixed(uint8_t *out, Slice value, Slice expected) noexcept nogil:
     cdef Py_ssize_t front = shared_front(value, expected)
     cdef Py_ssize_t back = shared_back(value, expected, front)
+    cdef Slice middle
+    cdef Py_ssize_t digits
+    middle.start = value.start + front
+    middle.size = value.size - front - back
+    digits = hexadecimal_at(middle)
     out[0] = <uint8_t>front
     out[1] = <uint8_t>back
-    out = write_varint(out + 2, value.size - front - back)
-    memcpy(out, value.start + front, value.size - front - back)
-    return out + (value.size - front - back)
+    if not MIN_HEXADECIMAL <= middle.size - digits < 2 * MAX_SHARED:
+        out = write_varint(out + 2, 2 * middle.size)
+        memcpy(out, middle.start, middle.size)
+        return out + middle.size
+    out = write_varint(out + 2, 2 * digits + 1)
+    memcpy(out, middle.start, digits)
+    out += digits
+    out[0] = <uint8_t>((middle.size - digits) // 2)
+    return write_hexadecimal(out + 1, middle, digits)
+
+
+cdef inline bint is_border(char c) noexcept nogil:
+    """Whether words end here, as names and addresses stand in longer values."""
+    return c == c'"' or c == c"=" or c == c"/" or c == c":" or c == c"@" or c == c"," or c == c" " or c == c"\\"
+
+
+cdef uint8_t *pack_within(uint8_t *out, Slice value, Slice expected, Memory *memory) noexcept nogil:
+    """The words that differ as one earlier value, UUID or address; NULL when they are none."""
+    cdef Py_ssize_t front = shared_front(value, expected), back, shared
+    cdef Slice middle
+    cdef uint8_t place
+    while front > 0 and not is_border(value.start[front - 1]):
+        front -= 1
+    back = shared_back(value, expected, front)
+    while back > 0 and not is_border(value.start[value.size - back]):
+        back -= 1
+    if front + back == 0:
+        return NULL
+    middle.start = value.start + front
+    middle.size = value.size - front - back
+    place = similar(memory, middle, &shared)
+    out[0] = <uint8_t>front
+    out[1] = <uint8_t>back
+    if place != NO_PLACE and shared == middle.size and memory.values[place].size == shared:
+        out[2] = COPIED
+        out[3] = place
+        return out + 4
+    if is_uuid(middle):
+        out[2] = UUID
+        return write_hexadecimal(out + 3, middle, 0)
+    out[2] = IPV4
+    return out + 7 if read_ipv4(middle, out + 3) else NULL
 
 
 cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memory *memory) noexcept nogil:
@@ -330,26 +384,22 @@ cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memor
     return write_hexadecimal(out + 2, value, at)
 
 
-cdef inline uint8_t *write_hexadecimal(uint8_t *out, Slice value, Py_ssize_t at) noexcept nogil:
-    while at < value.size:
-        if value.start[at] == c"-":
-            at += 1
-        out[0] = <uint8_t>(16 * hexdigit(value.start[at]) + hexdigit(value.start[at + 1]))
-        out += 1
-        at += 2
-    return out
-
-
 cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory) noexcept nogil:
     """The same behind a byte that says the kind, which is chosen here."""
     cdef Py_ssize_t shared
     cdef uint8_t place = similar(memory, value, &shared)
+    cdef uint8_t *behind
     cdef Packed kind
     if place != NO_PLACE and shared == value.size and memory.values[place].size == shared:
         out[0] = COPIED
         out[1] = place
         return out + 2
     kind = kind_of(value, expected, is_text)
+    if kind == AFFIXED:
+        out[0] = WITHIN
+        behind = pack_within(out + 1, value, expected, memory)
+        if behind != NULL:
+            return behind
     out[0] = <uint8_t>kind
     if kind == AFFIXED and place != NO_PLACE:
         if shared > shared_front(value, expected) + shared_back(value, expected, shared_front(value, expected)) + 1:
@@ -357,6 +407,14 @@ cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text,
             out[1] = place
             return pack_affixed(out + 2, value, memory.values[place])
     return pack(out + 1, kind, value, expected, memory)
+
+
+cdef inline const uint8_t *read_hexadecimal(const uint8_t *p, uint32_t count, char *out) noexcept nogil:
+    cdef uint32_t i
+    for i in range(count):
+        out[2 * i] = hexchar(p[i] >> 4)
+        out[2 * i + 1] = hexchar(p[i] & 15)
+    return p + count
 
 
 cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory *memory, char *out,
@@ -374,10 +432,23 @@ cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory
         back = p[1]
         p = read_varint(p + 2, &number)
         memcpy(out, expected.start, front)
-        memcpy(out + front, p, number)
-        memcpy(out + front + number, expected.start + expected.size - back, back)
-        size[0] = front + <Py_ssize_t>number + back
-        return p + number
+        memcpy(out + front, p, number >> 1)
+        p += number >> 1
+        at = front + <Py_ssize_t>(number >> 1)
+        if number & 1:
+            at += 2 * p[0]
+            p = read_hexadecimal(p + 1, p[0], out + at - 2 * p[0])
+        memcpy(out + at, expected.start + expected.size - back, back)
+        size[0] = at + back
+        return p
+    if kind == WITHIN:
+        front = p[0]
+        back = p[1]
+        memcpy(out, expected.start, front)
+        p = unpack(p + 3, <Packed>p[2], expected, memory, out + front, &at)
+        memcpy(out + front + at, expected.start + expected.size - back, back)
+        size[0] = front + at + back
+        return p
     if kind == COPIED:
         size[0] = memory.values[p[0]].size
         memcpy(out, memory.values[p[0]].start, size[0])
@@ -427,8 +498,5 @@ cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory
         return p + 16
     front = p[0]
     memcpy(out, expected.start, front)
-    for i in range(p[1]):
-        out[front + 2 * i] = hexchar(p[2 + i] >> 4)
-        out[front + 2 * i + 1] = hexchar(p[2 + i] & 15)
     size[0] = front + 2 * p[1]
-    return p + 2 + p[1]
+    return read_hexadecimal(p + 2, p[1], out + front)

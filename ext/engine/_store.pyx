@@ -10,9 +10,18 @@ from engine._json cimport Slice, spliced
 from engine._keys cimport MAX_KEY, PREFIXES, Keys, Prefix
 from engine._packing cimport write_varint
 from engine._path cimport Path, path_of
-from engine._record cimport HEADER, NO_ROW, NUMBER_BYTES, Record, payload_of, rest_of, set_template_number, template_number
+from engine._record cimport (
+    HEADER,
+    NO_ROW,
+    NUMBER_BYTES,
+    Record,
+    payload_of,
+    rest_of,
+    set_template_number,
+    template_number,
+)
 from engine._scan cimport NO_FAULT, Tape, find_path, scan
-from engine._shape cimport NOWHERE, UNRESOLVED, Place, Shape
+from engine._shape cimport NOWHERE, UNRESOLVED, Shape
 from engine._template cimport Template
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
@@ -171,7 +180,6 @@ cdef class Store:
     cdef Slice read(self, Record *record, int path) except *:
         """The raw JSON of the value at a watched path, valid until the next `read` of any store; a start of NULL:
         nothing there. Decodes no more than the sections up to it."""
-        cdef Place place
         cdef Shape *shape
         cdef uint32_t i, number
         cdef Slice nothing
