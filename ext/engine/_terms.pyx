@@ -16,10 +16,12 @@ from engine._table cimport (
     is_free,
     is_tagged,
     place,
+    places_free,
     places_reserve,
     slot_of,
     table_erase,
     table_find,
+    table_free,
     table_insert,
     table_reserve,
 )
@@ -246,8 +248,8 @@ cdef class Terms:
             if not is_free(&self.postings, number):
                 set_clear(&(<Posting *>self.postings.at[number]).numbers)
                 PyMem_Free(<Posting *>self.postings.at[number])
-        PyMem_Free(self.postings.at)
-        PyMem_Free(self.table.slots)
+        places_free(&self.postings)
+        table_free(&self.table)
         forget_parts(&self.arriving)
         forget_parts(&self.leaving)
         forget_parts(&self.other)
