@@ -4,28 +4,11 @@ from collections.abc import Callable
 from typing import final
 
 from engine._object import Object
+from engine._ring import Event
 from engine._selectors import FieldSelector, LabelSelector
 
 class Expired(Exception):
     """The cursor fell off the end of the ring, or asked for history that is gone. Over HTTP: 410."""
-
-@final
-class Event:
-    """One change as a reader sees it."""
-
-    @property
-    def type(self) -> str: ...  # ADDED, MODIFIED, DELETED
-    @property
-    def key(self) -> str: ...
-    @property
-    def revision(self) -> int: ...
-    @property
-    def object(self) -> Object: ...  # for DELETED: the last state, stamped with the deletion's revision
-    @property
-    def old(self) -> Object | None: ...
-    @property
-    def encoded(self) -> bytes:
-        """`{"type":…,"object":…}` and a newline; made once, shared by all readers of the same type."""
 
 @final
 class WatchLog:

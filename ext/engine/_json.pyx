@@ -2,11 +2,10 @@
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp, memset
+from engine._scalars cimport NO_FAULT, Fault
 from engine._scan cimport (
     ARRAY,
-    Fault,
     KEY,
-    NO_FAULT,
     NUMBER,
     OBJECT,
     STRING,

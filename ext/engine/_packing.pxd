@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 cdef enum Packed:
     # How a value is written, against the value that was expected at its place.
-    AFFIXED  # bytes shared at both ends (u8, u8), how many differ (varint), these
+    AFFIXED  # shared at both ends (u8, u8), how many differ (varint), these; digits behind them in half the bytes
     TIME  # 2026-11-23T05:06:07Z as the distance to the time before it, in seconds (zigzag varint)
     UUID  # lower case: 16 bytes
     INTEGER  # canonical decimal up to 18 digits (varint)
@@ -12,6 +12,7 @@ cdef enum Packed:
     HEXADECIMAL  # bytes shared at the front (u8), bytes of lower-case digits (u8), these
     COPIED  # the number (u8) of an earlier value of the object
     EXTENDED  # the same, and then as AFFIXED against that value
+    WITHIN  # bytes shared at both ends (u8, u8), and what is between them as COPIED, UUID or IPV4 (u8)
 
 
 cdef enum:
@@ -38,7 +39,6 @@ cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memor
 cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory) noexcept nogil
 cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory *memory, char *out,
                            Py_ssize_t *size) noexcept nogil
-cdef bint fits(Packed kind, Slice value, Slice expected) noexcept nogil
 
 
 cdef inline uint8_t *write_varint(uint8_t *out, unsigned long long number) noexcept nogil:

@@ -6,6 +6,8 @@ from libc.string cimport memcmp, memcpy, memset
 
 cdef enum:
     TIME_SIZE = 20  # 2026-11-23T05:06:07Z
+    DATE_SIZE = 10
+    SECONDS_OF_DAY = 86400
     UUID_SIZE = 36
     MAX_INTEGER = 18  # digits: always fit 64 bits
     MIN_HEXADECIMAL = 16  # digits: shorter runs are words as often as numbers
@@ -42,8 +44,12 @@ cdef inline void write_two(char *out, int number) noexcept nogil:
 
 
 # --- Times ------------------------------------------------------------------------------------------------------------
-# Days and civil dates by Howard Hinnant's formulas, for years from 1 on.
+# Days and civil dates by Howard Hinnant's formulas, for years from 1 on; most times are of the date before.
 # https://howardhinnant.github.io/date_algorithms.html
+
+cdef int64_t last_day = 0
+cdef char[DATE_SIZE] last_date
+memcpy(last_date, b"1970-01-01", DATE_SIZE)
 
 
 cdef int64_t days_of(int year, int month, int day) noexcept nogil:
@@ -54,13 +60,8 @@ cdef int64_t days_of(int year, int month, int day) noexcept nogil:
     return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
 
 
-cdef void write_time(char *out, int64_t seconds) noexcept nogil:
-    cdef int64_t days = seconds // 86400
-    cdef int rest
+cdef void write_date(char *out, int64_t days) noexcept nogil:
     cdef int64_t z, era, day_of_era, year_of_era, day_of_year, month, year
-    if seconds % 86400 < 0:
-        days -= 1
-    rest = <int>(seconds - days * 86400)
     z = days + 719468
     era = z // 146097
     day_of_era = z - era * 146097
@@ -75,6 +76,19 @@ cdef void write_time(char *out, int64_t seconds) noexcept nogil:
     write_two(out + 2, <int>(year % 100))
     out[4] = out[7] = c"-"
     write_two(out + 5, <int>month)
+
+
+cdef void write_time(char *out, int64_t seconds) noexcept nogil:
+    global last_day
+    cdef int64_t days = seconds // SECONDS_OF_DAY
+    cdef int rest
+    if seconds < days * SECONDS_OF_DAY:
+        days -= 1
+    rest = <int>(seconds - days * SECONDS_OF_DAY)
+    if days != last_day:
+        write_date(last_date, days)
+        last_day = days
+    memcpy(out, last_date, DATE_SIZE)
     out[10] = c"T"
     write_two(out + 11, rest // 3600)
     out[13] = out[16] = c":"
@@ -83,25 +97,38 @@ cdef void write_time(char *out, int64_t seconds) noexcept nogil:
     out[19] = c"Z"
 
 
+cdef bint read_date(const char *p) noexcept nogil:
+    """Makes it the last date, if it is one."""
+    global last_day
+    cdef char[DATE_SIZE] again
+    cdef int century = two_digits(p), year = two_digits(p + 2), month = two_digits(p + 5), day = two_digits(p + 8)
+    cdef int64_t days
+    if century < 1 or year < 0 or month < 1 or month > 12 or day < 1:
+        return False
+    days = days_of(100 * century + year, month, day)
+    write_date(again, days)
+    if memcmp(again, p, DATE_SIZE) != 0:
+        return False
+    memcpy(last_date, again, DATE_SIZE)
+    last_day = days
+    return True
+
+
 cdef bint read_time(Slice value, int64_t *seconds) noexcept nogil:
     """Whether it is a time that `write_time` writes just so."""
     cdef const char *p = value.start
-    cdef char[TIME_SIZE] again
-    cdef int century, year, month, day, hour, minute, second
-    if value.size != TIME_SIZE or p[4] != c"-" or p[10] != c"T" or p[19] != c"Z":
+    cdef int hour, minute, second
+    if value.size != TIME_SIZE or p[10] != c"T" or p[13] != c":" or p[16] != c":" or p[19] != c"Z":
         return False
-    century = two_digits(p)
-    year = two_digits(p + 2)
-    month = two_digits(p + 5)
-    day = two_digits(p + 8)
     hour = two_digits(p + 11)
     minute = two_digits(p + 14)
     second = two_digits(p + 17)
-    if century < 1 or year < 0 or month < 1 or month > 12 or day < 1 or hour < 0 or minute < 0 or second < 0:
+    if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
         return False
-    seconds[0] = days_of(100 * century + year, month, day) * 86400 + hour * 3600 + minute * 60 + second
-    write_time(again, seconds[0])
-    return memcmp(again, p, TIME_SIZE) == 0
+    if memcmp(p, last_date, DATE_SIZE) != 0 and not read_date(p):
+        return False
+    seconds[0] = last_day * SECONDS_OF_DAY + hour * 3600 + minute * 60 + second
+    return True
 
 
 # --- Other kinds ------------------------------------------------------------------------------------------------------
@@ -174,42 +201,32 @@ cdef inline Py_ssize_t shared_back(Slice left, Slice right, Py_ssize_t front) no
     return at
 
 
-cdef bint fits(Packed kind, Slice value, Slice expected) noexcept nogil:
-    """Whether a value can be written in this kind. `value` is what stands between the quotes, as it is."""
-    cdef uint8_t[4] parts
-    cdef int64_t seconds
-    cdef Py_ssize_t at
-    if kind == TIME:
-        return read_time(value, &seconds)
-    if kind == UUID:
-        return is_uuid(value)
-    if kind == INTEGER:
-        return is_integer(value)
-    if kind == IPV4:
-        return read_ipv4(value, parts)
-    if kind == HEXADECIMAL:
-        at = hexadecimal_at(value)
-        return (
-            MIN_HEXADECIMAL <= value.size - at < 2 * MAX_SHARED
-            and at <= min(expected.size, <Py_ssize_t>MAX_SHARED)
-            and memcmp(value.start, expected.start, at) == 0
-        )
-    return kind == AFFIXED
+cdef inline bint is_hexadecimal(Slice value, Slice expected, Py_ssize_t *front) noexcept nogil:
+    """Whether it ends with digits behind a front that is expected."""
+    front[0] = hexadecimal_at(value)
+    return (
+        MIN_HEXADECIMAL <= value.size - front[0] < 2 * MAX_SHARED
+        and front[0] <= min(expected.size, <Py_ssize_t>MAX_SHARED)
+        and memcmp(value.start, expected.start, front[0]) == 0
+    )
 
 
 cdef Packed kind_of(Slice value, Slice expected, bint is_text) noexcept nogil:
     """The kind that fits, AFFIXED for any other. Keys and literals, which are no text, are AFFIXED or INTEGER."""
+    cdef uint8_t[4] parts
+    cdef int64_t seconds
+    cdef Py_ssize_t front
     if is_integer(value):
         return INTEGER
     if not is_text:
         return AFFIXED
-    if fits(TIME, value, expected):
+    if read_time(value, &seconds):
         return TIME
-    if fits(UUID, value, expected):
+    if is_uuid(value):
         return UUID
-    if fits(IPV4, value, expected):
+    if read_ipv4(value, parts):
         return IPV4
-    return HEXADECIMAL if fits(HEXADECIMAL, value, expected) else AFFIXED
+    return HEXADECIMAL if is_hexadecimal(value, expected, &front) else AFFIXED
 
 
 # --- Memory -----------------------------------------------------------------------------------------------------------
@@ -271,43 +288,7 @@ cdef uint8_t similar(Memory *memory, Slice value, Py_ssize_t *shared) noexcept n
 # --- Writing and reading ----------------------------------------------------------------------------------------------
 
 
-cdef uint8_t *pack_affixed(uint8_t *out, Slice value, Slice expected) noexcept nogil:
-    cdef Py_ssize_t front = shared_front(value, expected)
-    cdef Py_ssize_t back = shared_back(value, expected, front)
-    out[0] = <uint8_t>front
-    out[1] = <uint8_t>back
-    out = write_varint(out + 2, value.size - front - back)
-    memcpy(out, value.start + front, value.size - front - back)
-    return out + (value.size - front - back)
-
-
-cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memory *memory) noexcept nogil:
-    """Writes a value that `fits` the kind; returns the place behind it."""
-    cdef unsigned long long number = 0
-    cdef Py_ssize_t i, at
-    cdef int64_t seconds = 0
-    if kind == AFFIXED:
-        return pack_affixed(out, value, expected)
-    if kind == TIME:
-        read_time(value, &seconds)
-        number = <unsigned long long>(seconds - memory.time) << 1
-        if seconds < memory.time:
-            number = ~number
-        memory.time = seconds
-        return write_varint(out, number)
-    if kind == INTEGER:
-        for i in range(value.size):
-            number = number * 10 + digit(value.start[i])
-        return write_varint(out, number)
-    if kind == IPV4:
-        read_ipv4(value, out)
-        return out + 4
-    at = 0
-    if kind == HEXADECIMAL:
-        at = hexadecimal_at(value)
-        out[0] = <uint8_t>at
-        out[1] = <uint8_t>((value.size - at) // 2)
-        out += 2
+cdef inline uint8_t *write_hexadecimal(uint8_t *out, Slice value, Py_ssize_t at) noexcept nogil:
     while at < value.size:
         if value.start[at] == c"-":
             at += 1
@@ -317,16 +298,108 @@ cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memor
     return out
 
 
+cdef uint8_t *pack_affixed(uint8_t *out, Slice value, Slice expected) noexcept nogil:
+    cdef Py_ssize_t front = shared_front(value, expected)
+    cdef Py_ssize_t back = shared_back(value, expected, front)
+    cdef Slice middle
+    cdef Py_ssize_t digits
+    middle.start = value.start + front
+    middle.size = value.size - front - back
+    digits = hexadecimal_at(middle)
+    out[0] = <uint8_t>front
+    out[1] = <uint8_t>back
+    if not MIN_HEXADECIMAL <= middle.size - digits < 2 * MAX_SHARED:
+        out = write_varint(out + 2, 2 * middle.size)
+        memcpy(out, middle.start, middle.size)
+        return out + middle.size
+    out = write_varint(out + 2, 2 * digits + 1)
+    memcpy(out, middle.start, digits)
+    out += digits
+    out[0] = <uint8_t>((middle.size - digits) // 2)
+    return write_hexadecimal(out + 1, middle, digits)
+
+
+cdef inline bint is_border(char c) noexcept nogil:
+    """Whether words end here, as names and addresses stand in longer values."""
+    return c == c'"' or c == c"=" or c == c"/" or c == c":" or c == c"@" or c == c"," or c == c" " or c == c"\\"
+
+
+cdef uint8_t *pack_within(uint8_t *out, Slice value, Slice expected, Memory *memory) noexcept nogil:
+    """The words that differ as one earlier value, UUID or address; NULL when they are none."""
+    cdef Py_ssize_t front = shared_front(value, expected), back, shared
+    cdef Slice middle
+    cdef uint8_t place
+    while front > 0 and not is_border(value.start[front - 1]):
+        front -= 1
+    back = shared_back(value, expected, front)
+    while back > 0 and not is_border(value.start[value.size - back]):
+        back -= 1
+    if front + back == 0:
+        return NULL
+    middle.start = value.start + front
+    middle.size = value.size - front - back
+    place = similar(memory, middle, &shared)
+    out[0] = <uint8_t>front
+    out[1] = <uint8_t>back
+    if place != NO_PLACE and shared == middle.size and memory.values[place].size == shared:
+        out[2] = COPIED
+        out[3] = place
+        return out + 4
+    if is_uuid(middle):
+        out[2] = UUID
+        return write_hexadecimal(out + 3, middle, 0)
+    out[2] = IPV4
+    return out + 7 if read_ipv4(middle, out + 3) else NULL
+
+
+cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memory *memory) noexcept nogil:
+    """Writes a value; returns the place behind it, or NULL when it cannot be written in this kind."""
+    cdef unsigned long long number = 0
+    cdef Py_ssize_t i, at = 0
+    cdef int64_t seconds
+    if kind == AFFIXED:
+        return pack_affixed(out, value, expected)
+    if kind == TIME:
+        if not read_time(value, &seconds):
+            return NULL
+        number = <unsigned long long>(seconds - memory.time) << 1
+        if seconds < memory.time:
+            number = ~number
+        memory.time = seconds
+        return write_varint(out, number)
+    if kind == INTEGER:
+        if not is_integer(value):
+            return NULL
+        for i in range(value.size):
+            number = number * 10 + digit(value.start[i])
+        return write_varint(out, number)
+    if kind == IPV4:
+        return out + 4 if read_ipv4(value, out) else NULL
+    if kind == UUID:
+        return write_hexadecimal(out, value, 0) if is_uuid(value) else NULL
+    if not is_hexadecimal(value, expected, &at):
+        return NULL
+    out[0] = <uint8_t>at
+    out[1] = <uint8_t>((value.size - at) // 2)
+    return write_hexadecimal(out + 2, value, at)
+
+
 cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory) noexcept nogil:
     """The same behind a byte that says the kind, which is chosen here."""
     cdef Py_ssize_t shared
     cdef uint8_t place = similar(memory, value, &shared)
+    cdef uint8_t *behind
     cdef Packed kind
     if place != NO_PLACE and shared == value.size and memory.values[place].size == shared:
         out[0] = COPIED
         out[1] = place
         return out + 2
     kind = kind_of(value, expected, is_text)
+    if kind == AFFIXED:
+        out[0] = WITHIN
+        behind = pack_within(out + 1, value, expected, memory)
+        if behind != NULL:
+            return behind
     out[0] = <uint8_t>kind
     if kind == AFFIXED and place != NO_PLACE:
         if shared > shared_front(value, expected) + shared_back(value, expected, shared_front(value, expected)) + 1:
@@ -334,6 +407,14 @@ cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text,
             out[1] = place
             return pack_affixed(out + 2, value, memory.values[place])
     return pack(out + 1, kind, value, expected, memory)
+
+
+cdef inline const uint8_t *read_hexadecimal(const uint8_t *p, uint32_t count, char *out) noexcept nogil:
+    cdef uint32_t i
+    for i in range(count):
+        out[2 * i] = hexchar(p[i] >> 4)
+        out[2 * i + 1] = hexchar(p[i] & 15)
+    return p + count
 
 
 cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory *memory, char *out,
@@ -351,10 +432,23 @@ cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory
         back = p[1]
         p = read_varint(p + 2, &number)
         memcpy(out, expected.start, front)
-        memcpy(out + front, p, number)
-        memcpy(out + front + number, expected.start + expected.size - back, back)
-        size[0] = front + <Py_ssize_t>number + back
-        return p + number
+        memcpy(out + front, p, number >> 1)
+        p += number >> 1
+        at = front + <Py_ssize_t>(number >> 1)
+        if number & 1:
+            at += 2 * p[0]
+            p = read_hexadecimal(p + 1, p[0], out + at - 2 * p[0])
+        memcpy(out + at, expected.start + expected.size - back, back)
+        size[0] = at + back
+        return p
+    if kind == WITHIN:
+        front = p[0]
+        back = p[1]
+        memcpy(out, expected.start, front)
+        p = unpack(p + 3, <Packed>p[2], expected, memory, out + front, &at)
+        memcpy(out + front + at, expected.start + expected.size - back, back)
+        size[0] = front + at + back
+        return p
     if kind == COPIED:
         size[0] = memory.values[p[0]].size
         memcpy(out, memory.values[p[0]].start, size[0])
@@ -404,8 +498,5 @@ cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory
         return p + 16
     front = p[0]
     memcpy(out, expected.start, front)
-    for i in range(p[1]):
-        out[front + 2 * i] = hexchar(p[2 + i] >> 4)
-        out[front + 2 * i + 1] = hexchar(p[2 + i] & 15)
     size[0] = front + 2 * p[1]
-    return p + 2 + p[1]
+    return read_hexadecimal(p + 2, p[1], out + front)

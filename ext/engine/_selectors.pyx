@@ -6,7 +6,8 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ and ..
 cimport cython
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
-from engine._object cimport MapView, Object, labels_of, value_in
+from engine._object cimport Object, labels_of, value_in
+from engine._views cimport MapView
 from engine._path cimport Path
 
 import re

@@ -56,7 +56,7 @@ cdef struct Section:
     uint32_t end
     uint32_t first  # number of its first token on the tape
     uint32_t last  # behind its last one
-    uint64_t hash  # of the frame, the section's number and all that is no token
+    uint64_t hash  # of the frame, the section's number and its structure
 
 
 cdef struct Shape:

@@ -43,10 +43,13 @@ cdef inline bint is_named(const char *data, const Token *key, const char *name, 
     return key.end - key.start == size and memcmp(data + key.start, name, size) == 0
 
 
-cdef uint32_t managed_fields(const char *data, const Tape *tape, uint32_t metadata) noexcept nogil:
-    """The token of the value of metadata's last member if that is managedFields, else 0."""
+cdef uint32_t managed_fields(const char *data, const Tape *tape, uint32_t metadata, uint64_t *hash) noexcept nogil:
+    """The token of the value of metadata's last member if that is managedFields, else 0. `hash` takes up the names of
+    all members."""
     cdef uint32_t member = metadata + 1, last = 0
     while member < tape.tokens[metadata].next:
+        hash[0] = hash_text(hash[0], data + tape.tokens[member].start,
+                            tape.tokens[member].end - tape.tokens[member].start)
         last = member
         member = tape.tokens[member + 1].next
     if last == 0 or not is_named(data, &tape.tokens[last], b"managedFields", MANAGED_FIELDS):
@@ -59,14 +62,14 @@ cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, S
     """Cuts an object into at most MAX_SECTIONS sections; returns their number."""
     cdef uint32_t count = 0, member = 1, value, fields, i
     cdef uint32_t[MAX_SECTIONS] ends, lasts
-    cdef uint64_t hash = MIX
+    cdef uint64_t hash = MIX, names = MIX
     while member < tape.tokens[0].next:
         value = member + 1
         hash = hash_text(mixed(hash, count), data + tape.tokens[member].start,
                          tape.tokens[member].end - tape.tokens[member].start)
         if tape.tokens[value].kind == OBJECT or tape.tokens[value].kind == ARRAY:
             if tape.tokens[value].kind == OBJECT and is_named(data, &tape.tokens[member], b"metadata", METADATA):
-                fields = managed_fields(data, tape, value)
+                fields = managed_fields(data, tape, value, &names)
                 if fields and count < MAX_SECTIONS - 1:
                     hash = mixed(hash, MANAGED_FIELDS)
                     ends[count] = tape.tokens[fields].start
@@ -93,7 +96,7 @@ cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, S
         sections[i].end = ends[i]
         sections[i].first = lasts[i - 1] if i else 0
         sections[i].last = lasts[i]
-        sections[i].hash = structure_hash(data, tape, &sections[i], mixed(frame[0], i))
+        sections[i].hash = structure_hash(data, tape, &sections[i], mixed(names if i == 0 else frame[0], i))
     return count
 
 
@@ -102,14 +105,15 @@ cdef inline bint is_blank(const Token *token) noexcept nogil:
 
 
 cdef uint64_t structure_hash(const char *data, const Tape *tape, const Section *section, uint64_t hash) noexcept nogil:
+    """Of how far the tokens stand apart and what they are: who finds a shape by it compares the rest."""
     cdef uint32_t at = section.start, i
     cdef const Token *token
     for i in range(section.first, section.last):
         token = &tape.tokens[i]
         if is_blank(token):
-            hash = hash_text(hash, data + at, token.start - at)
+            hash = mixed(hash, token.start - at | <uint64_t>token.kind << 32 | <uint64_t><uint8_t>data[at] << 40)
             at = token.end
-    return hash_text(hash, data + at, section.end - at)
+    return mixed(hash, section.end - at)
 
 
 # --- Shapes -----------------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ cdef Template *plain_template(Shape *shape) noexcept nogil
 cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling) noexcept nogil
 cdef void free_template(Template *template) noexcept nogil
 cdef const char *match(const Template *template, const char *p, const char *end, Walk *walk) noexcept nogil
-cdef bint keys_differ(const Template *template, const Walk *walk) noexcept nogil
+cdef bint keys_fit(const Template *template, const Walk *walk) noexcept nogil
 cdef Slice located(const Shape *shape, const Walk *walk, const char *start, Place place) noexcept nogil
 cdef bint learn(Shape *shape, const Walk *walk, const Known *known) noexcept nogil
 cdef uint8_t *pack_section(const Template *template, const Walk *walk, const Known *known, Memory *memory,

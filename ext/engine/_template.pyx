@@ -5,7 +5,6 @@ from engine._packing cimport (
     AFFIXED,
     Memory,
     Packed,
-    fits,
     kind_of,
     pack,
     pack_best,
@@ -24,7 +23,6 @@ from engine._shape cimport (
     KEY_TOKEN,
     MAX_RULE,
     NOT_VARYING,
-    NOWHERE,
     SCALAR_TOKEN,
     TEXT_TOKEN,
     UNRESOLVED,
@@ -46,6 +44,7 @@ cdef enum:
     MIN_MISSES = 4  # of objects in which a token was not as expected, before it counts as varying
     MISS_SHARE = 4  # and it is so in one of this many
     MIN_LEARNED = 4  # bytes of a value from which on being equal to another one is no chance
+    LONG_RUN = 24  # bytes that the C library compares faster
     MAX_NEW_KEYS = 64  # keys that may be new in one section
 
 cdef enum Code:
@@ -63,6 +62,8 @@ cdef inline Py_ssize_t same_bytes(const char *left, const char *right, Py_ssize_
     """How many bytes are the same before the first that is not."""
     cdef Py_ssize_t at = 0
     cdef uint64_t a, b
+    if size >= LONG_RUN and memcmp(left, right, size) == 0:
+        return size
     while at + 8 <= size:
         memcpy(&a, left + at, 8)
         memcpy(&b, right + at, 8)
@@ -215,7 +216,7 @@ cdef Slice current(const Shape *shape, const Walk *walk, uint32_t token) noexcep
 
 
 cdef bint is_canonical(Slice text) noexcept nogil:
-    """Whether a key is written as all equal keys are that pass here: without escapes that could be spelled otherwise."""
+    """Whether a key is written as all equal ones that pass here: without escapes that could be spelled otherwise."""
     cdef const char *p = text.start
     cdef const char *end = p + text.size
     while True:
@@ -227,7 +228,7 @@ cdef bint is_canonical(Slice text) noexcept nogil:
         p += 2
 
 
-cdef bint keys_differ(const Template *template, const Walk *walk) noexcept nogil:
+cdef bint keys_fit(const Template *template, const Walk *walk) noexcept nogil:
     """Whether the keys that are not the template's can stand beside the others of their objects."""
     cdef const Shape *shape = template.shape
     cdef uint32_t i, token, other, news = 0
@@ -416,11 +417,13 @@ cdef uint8_t *pack_section(const Template *template, const Walk *walk, const Kno
             expected = expected_at(shape, template, &shape.vary[number], &value, known, varied)
             if is_same(text, expected):
                 continue
-            if shape.vary[number].kind != AFFIXED and fits(<Packed>shape.vary[number].kind, text, expected):
-                code = BY_KIND
-                varying = pack(varying, <Packed>shape.vary[number].kind, text, expected, memory)
-            else:
-                begin = varying
+            begin = varying
+            varying = NULL
+            code = BY_KIND
+            if shape.vary[number].kind != AFFIXED:
+                varying = pack(begin, <Packed>shape.vary[number].kind, text, expected, memory)
+            if varying == NULL:
+                varying = begin
                 varying = pack_best(varying, text, expected, is_text, memory)
                 code = BY_BEST
                 if begin[0] == AFFIXED:

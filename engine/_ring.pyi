@@ -1,0 +1,23 @@
+"""The last changes of one resource, and the Events that readers share."""
+
+from typing import final
+
+from engine._object import Object
+
+@final
+class Event:
+    """One change as a reader sees it."""
+
+    @property
+    def type(self) -> str: ...  # ADDED, MODIFIED, DELETED
+    @property
+    def key(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def object(self) -> Object: ...  # for DELETED: the last state, stamped with the deletion's revision
+    @property
+    def old(self) -> Object | None: ...
+    @property
+    def encoded(self) -> bytes:
+        """`{"type":…,"object":…}` and a newline; made once, shared by all readers of the same type."""
