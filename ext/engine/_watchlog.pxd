@@ -1,7 +1,7 @@
 cimport cython
 from engine._object cimport Object
 from engine._ring cimport ADDED, DELETED, MODIFIED, Change, Ring
-from engine._selection cimport Probe, Selection
+from engine._watchers cimport Probe, Selection
 from engine._store cimport Record, Store
 from libc.stdint cimport int64_t, uint32_t
 

@@ -6,7 +6,7 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_INCREF
 from engine._object cimport Object, bind, record_of, revision_of
 from engine._ring cimport ADDED, DELETED, FIRST_SLOTS, IGNORED, MODIFIED, Change, Event, Ring, Slot, Verdict
-from engine._selection cimport NONE, Condition, FieldBucket, Probe, Selection, new_bucket, new_selection
+from engine._watchers cimport NONE, Condition, FieldBucket, Probe, Selection, new_bucket, new_selection
 from engine._selectors cimport field_selector_of, label_selector_of
 from engine._store cimport Record, Store, hold
 from libc.stdint cimport UINT32_MAX, int64_t, uint32_t
