@@ -581,6 +581,25 @@ def test_selectors_on_more_paths_than_a_store_watches_select_as_well() -> None:
     assert [i for i, cursor in enumerate(cursors) if cursor.next_batch()] == [5, 95]
 
 
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_parked_readers_and_their_log_are_collected_together(selector: Any) -> None:
+    gc.collect()
+    forget()
+    before = live()
+    loop = asyncio.new_event_loop()
+    log = WatchLog()
+    log.append("ADDED", pod("p", 1), None)
+    task = loop.create_task(log.cursor(**selector).wait())
+    loop.run_until_complete(turns())
+    task.set_name("lost")
+    loop.set_exception_handler(lambda loop, context: None)  # "Task was destroyed but it is pending!"
+    del log, task
+    gc.collect()
+    forget()
+    assert live() == before
+    loop.close()
+
+
 def test_a_reader_in_a_loop_that_was_closed_does_not_fail_the_writer() -> None:
     log = WatchLog()
     loop = asyncio.new_event_loop()
