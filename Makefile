@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SOURCES := $(wildcard ext/engine/*.pyx ext/engine/*.pxd ext/engine/*.h)
 
-.PHONY: setup demo test test-full lint unit bench clean
+.PHONY: setup demo test test-full lint unit gate bench clean
 
 setup: $(VENV)/.built
 
@@ -25,13 +25,17 @@ demo: setup
 	@$(BIN)/python examples/demo.py
 	@$(BIN)/python bench/polling.py
 
-test: lint unit
+test: lint unit gate
 
-test-full: lint setup
+test-full: lint gate setup
 	@ENGINE_FULL=1 $(BIN)/python -m pytest
 
 unit: setup
 	@$(BIN)/python -m pytest
+
+gate: setup
+	@if command -v valgrind >/dev/null; then $(BIN)/engine bench gate; else \
+	    echo "no valgrind here: the core's instructions are not counted (apt-get install valgrind)"; fi
 
 lint: setup
 	@$(BIN)/ruff check .
