@@ -501,84 +501,28 @@ async def turns() -> None:
 @pytest.mark.parametrize(
     ("selector", "deaf", "heard"),
     [
-        ({}, None, pod("p", 9)),
-        ({"namespace": "b"}, pod("p", 8, namespace="a"), pod("p", 9, namespace="b")),
-        ({"label_selector": "app=x"}, pod("p", 8, app="y"), pod("p", 9, app="x")),
-        ({"field_selector": "spec.nodeName=n1"}, pod("p", 8, "n2"), pod("p", 9, "n1")),
-        ({"field_selector": "spec.nodeName="}, pod("p", 8, "n2"), pod("p", 9)),
-        ({"field_selector": "spec.nodeName!=n1"}, pod("p", 8, "n1"), pod("p", 9, "n2")),
-        ({"field_selector": "metadata.name=p,spec.nodeName=n1"}, pod("p", 8, "n2"), pod("p", 9, "n1")),
-        ({"namespace": "b", "field_selector": "spec.nodeName=n1"}, pod("p", 8, "n1"), pod("p", 9, "n1", namespace="b")),
+        ({}, None, {}),
+        ({"namespace": "b"}, {"namespace": "a"}, {"namespace": "b"}),
+        ({"label_selector": "app=x"}, {"app": "y"}, {"app": "x"}),
+        ({"field_selector": "spec.nodeName=n1"}, {"node": "n2"}, {"node": "n1"}),
+        ({"field_selector": "spec.nodeName="}, {"node": "n2"}, {}),
+        ({"field_selector": "spec.nodeName!=n1"}, {"node": "n1"}, {"node": "n2"}),
+        ({"field_selector": "metadata.name=p,spec.nodeName=n1"}, {"node": "n2"}, {"node": "n1"}),
+        ({"namespace": "b", "field_selector": "spec.nodeName=n1"}, {"node": "n1"}, {"node": "n1", "namespace": "b"}),
     ],
 )
-async def test_a_parked_cursor_is_woken_by_what_it_would_see(selector: Any, deaf: Object | None, heard: Object) -> None:
+async def test_a_parked_cursor_is_woken_by_what_it_would_see(selector: Any, deaf: Any, heard: Any) -> None:
     log = WatchLog()
     cursor = log.cursor(**selector)
     waiting = await parked(cursor)
     if deaf is not None:
-        log.append("ADDED", deaf, None)
+        log.append("ADDED", pod("p", 8, **deaf), None)
         await turns()
         assert not waiting.done()
         assert (cursor.next_batch(), cursor.pending, cursor.resource_version) == ([], 0, 8)
-    log.append("ADDED", heard, None)
+    log.append("ADDED", pod("p", 9, **heard), None)
     await asyncio.wait_for(waiting, 5)
-    assert [event.object for event in cursor.next_batch()] == [heard]
-
-
-@pytest.mark.parametrize(
-    "value", ["n1", "", "true", "12", "1.5", 'with "quotes"', "ü€𝄞", "longer than a word of the machine"]
-)
-async def test_values_of_every_kind_are_found_by_the_text_that_selectors_see(value: str) -> None:
-    escaped = value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
-    known = {"true": True, "12": 12, "1.5": 1.5, "": None}
-    log = WatchLog()
-    cursor = log.cursor(field_selector=f"spec.x={escaped}")
-    other = log.cursor(field_selector="spec.x=other")
-    waiting, deaf = await parked(cursor), await parked(other)
-    obj = Object({"metadata": {"name": "p"}, "spec": {"x": known.get(value, value)}})
-    log.append("ADDED", obj, None)
-    await asyncio.wait_for(waiting, 5)
-    assert [event.object for event in cursor.next_batch()] == [obj]
-    await turns()
-    assert not deaf.done()
-    deaf.cancel()
-
-
-async def test_a_thousand_cursors_on_values_of_their_own_wake_for_these_alone() -> None:
-    log = WatchLog()
-    cursors = [log.cursor(field_selector=f"spec.nodeName=n{i}") for i in range(1000)]
-    tasks = [await parked(cursor) for cursor in cursors]
-    await turns()
-    log.append("MODIFIED", pod("p", 1, "n7"), pod("p", 0, "n500"))
-    log.append("ADDED", pod("p", 2, "n1000"), None)
-    await turns()
-    assert [i for i, task in enumerate(tasks) if task.done()] == [7, 500]
-    assert [event.type for i in (7, 500) for event in cursors[i].next_batch()] == ["ADDED", "DELETED"]
-    log.close()
-    await asyncio.gather(*tasks)
-
-
-def test_each_value_is_read_in_order_however_many_there_are() -> None:
-    log = WatchLog()
-    values = 9000
-    cursors = {i: log.cursor(field_selector=f"spec.nodeName=n{i}") for i in range(0, values, 300)}
-    chance = random.Random(1)
-    wanted: dict[int, list[int]] = {i: [] for i in range(values)}
-    for version in range(1, 20_001):
-        value = chance.randrange(values) // chance.choice([1, 300]) * 300 % values
-        log.append("ADDED", pod("p", version, f"n{value}"), None)
-        wanted[value].append(version)
-    for i, cursor in cursors.items():
-        told = [event.revision for _ in range(len(wanted[i]) + 1) for event in cursor.next_batch(1)]
-        assert told == wanted[i]
-
-
-def test_selectors_on_more_paths_than_a_store_watches_select_as_well() -> None:
-    log = WatchLog()
-    cursors = [log.cursor(field_selector=f"spec.f{i}=yes") for i in range(100)]
-    obj = Object({"metadata": {"name": "p"}, "spec": {"f5": "yes", "f95": "yes"}})
-    log.append("ADDED", obj, None)
-    assert [i for i, cursor in enumerate(cursors) if cursor.next_batch()] == [5, 95]
+    assert [event.object for event in cursor.next_batch()] == [pod("p", 9, **heard)]
 
 
 @pytest.mark.parametrize("selector", SELECTORS)
