@@ -525,6 +525,62 @@ async def test_a_parked_cursor_is_woken_by_what_it_would_see(selector: Any, deaf
     assert [event.object for event in cursor.next_batch()] == [pod("p", 9, **heard)]
 
 
+@pytest.mark.parametrize(
+    "value", ["n1", "", "true", "12", "1.5", 'with "quotes"', "ü€𝄞", "longer than a word of the machine"]
+)
+async def test_values_of_every_kind_are_found_by_the_text_that_selectors_see(value: str) -> None:
+    escaped = value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
+    known = {"true": True, "12": 12, "1.5": 1.5, "": None}
+    log = WatchLog()
+    cursor = log.cursor(field_selector=f"spec.x={escaped}")
+    other = log.cursor(field_selector="spec.x=other")
+    waiting, deaf = await parked(cursor), await parked(other)
+    obj = Object({"metadata": {"name": "p"}, "spec": {"x": known.get(value, value)}})
+    log.append("ADDED", obj, None)
+    await asyncio.wait_for(waiting, 5)
+    assert [event.object for event in cursor.next_batch()] == [obj]
+    await turns()
+    assert not deaf.done()
+    deaf.cancel()
+
+
+async def test_a_thousand_cursors_on_values_of_their_own_wake_for_these_alone() -> None:
+    log = WatchLog()
+    cursors = [log.cursor(field_selector=f"spec.nodeName=n{i}") for i in range(1000)]
+    tasks = [await parked(cursor) for cursor in cursors]
+    await turns()
+    log.append("MODIFIED", pod("p", 1, "n7"), pod("p", 0, "n500"))
+    log.append("ADDED", pod("p", 2, "n1000"), None)
+    await turns()
+    assert [i for i, task in enumerate(tasks) if task.done()] == [7, 500]
+    assert [event.type for i in (7, 500) for event in cursors[i].next_batch()] == ["ADDED", "DELETED"]
+    log.close()
+    await asyncio.gather(*tasks)
+
+
+def test_each_value_is_read_in_order_however_many_there_are() -> None:
+    log = WatchLog()
+    values = 9000
+    cursors = {i: log.cursor(field_selector=f"spec.nodeName=n{i}") for i in range(0, values, 300)}
+    chance = random.Random(1)
+    wanted: dict[int, list[int]] = {i: [] for i in range(values)}
+    for version in range(1, 20_001):
+        value = chance.randrange(values) // chance.choice([1, 300]) * 300 % values
+        log.append("ADDED", pod("p", version, f"n{value}"), None)
+        wanted[value].append(version)
+    for i, cursor in cursors.items():
+        told = [event.revision for _ in range(len(wanted[i]) + 1) for event in cursor.next_batch(1)]
+        assert told == wanted[i]
+
+
+def test_selectors_on_more_paths_than_a_store_watches_select_as_well() -> None:
+    log = WatchLog()
+    cursors = [log.cursor(field_selector=f"spec.f{i}=yes") for i in range(100)]
+    obj = Object({"metadata": {"name": "p"}, "spec": {"f5": "yes", "f95": "yes"}})
+    log.append("ADDED", obj, None)
+    assert [i for i, cursor in enumerate(cursors) if cursor.next_batch()] == [5, 95]
+
+
 @pytest.mark.parametrize("selector", SELECTORS)
 def test_parked_readers_and_their_log_are_collected_together(selector: Any) -> None:
     gc.collect()
