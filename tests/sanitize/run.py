@@ -67,26 +67,15 @@ def environment() -> dict[str, str]:
         "LD_PRELOAD": " ".join(libraries),
         "PYTHONMALLOC": "malloc",  # Python's own allocator would hide what is freed
         "PYTHONPATH": str(COPY),
-        # Into files, since pytest keeps what is printed.
-        "ASAN_OPTIONS": f"detect_leaks=0:allocator_may_return_null=1:log_path={COPY}/finding",
-        "UBSAN_OPTIONS": f"halt_on_error=1:print_stacktrace=1:log_path={COPY}/finding",
+        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     }
-
-
-def findings() -> str:
-    """What the sanitizers told, taken away."""
-    told = ""
-    for path in sorted(COPY.glob("finding.*")):
-        told += path.read_text(errors="replace")
-        path.unlink()
-    return told
 
 
 def check(settings: dict[str, str]) -> None:
     """What does not see a use of freed memory here would see none in the core."""
-    findings()
-    subprocess.run([sys.executable, "-c", USE_AFTER_FREE], env=settings, capture_output=True, check=False)
-    if "heap-use-after-free" not in findings():
+    seeded = subprocess.run([sys.executable, "-c", USE_AFTER_FREE], env=settings, capture_output=True, check=False)
+    if b"heap-use-after-free" not in seeded.stderr:
         sys.exit("the sanitizers are not at work")
     for module in (COPY / "engine").glob("_*.so"):
         if CHECK not in module.read_bytes():
@@ -98,11 +87,9 @@ def main(arguments: list[str]) -> int:
     build()
     settings = environment()
     check(settings)
-    # Not faulthandler's: the sanitizer tells more of a crash.
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
-    done = subprocess.run([*command, *(arguments or ["tests/core"])], cwd=COPY, env=settings, check=False)
-    print(findings(), end="", file=sys.stderr)
-    return done.returncode
+    # What the sanitizers print comes out at once, and of a crash they tell more than Python does.
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--capture=sys"]
+    return subprocess.run([*command, *(arguments or ["tests/core"])], cwd=COPY, env=settings, check=False).returncode
 
 
 if __name__ == "__main__":
