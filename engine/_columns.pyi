@@ -2,8 +2,11 @@
 
 from typing import Any, final
 
+from typing_extensions import disjoint_base
+
 from engine._path import Path
 
+@disjoint_base
 class Texts:
     """Where a column reads again what it did not copy: the values that only one row has."""
 

@@ -9,8 +9,9 @@ from engine._selectors cimport text_of_field
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
+import decimal
 import re
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 # Below these members stand quantities, whatever JSON type they are written in.
 cdef tuple QUANTITY_PARENTS = ("requests", "limits", "capacity", "allocatable", "hard", "used", "overhead")
@@ -39,7 +40,7 @@ cdef object milli_units(object value):
     number = Decimal(found[1]) * SUFFIXES[found[2]] * 1000
     if abs(number) > MAX_MILLI:
         return MAX_MILLI if number > 0 else -MAX_MILLI
-    return int(number.to_integral_value(ROUND_CEILING))
+    return int(number.to_integral_value(decimal.ROUND_CEILING))
 
 
 cdef tuple typed(list values, Path path):

@@ -79,7 +79,8 @@ cdef class Column(ValueTexts):
     cdef uint32_t *ids
     cdef Link *links
     cdef uint32_t row_end  # behind the highest row in the column
-    cdef uint32_t row_capacity
+    cdef uint32_t id_capacity
+    cdef uint32_t link_capacity
     cdef readonly uint32_t count  # rows in the column, those with nothing at the path included
     # Values by number (Value *) and numbers by text (flag set: the row of a SINGLE value). `terms` finds what a value
     # means to selectors beside its plain text.
@@ -109,6 +110,7 @@ cdef class Column(ValueTexts):
 
     # Inside.
     cdef int reserve_row(self, uint32_t row) except -1
+    cdef int resize_rows(self, uint32_t capacity) noexcept
     cdef uint32_t make(self, Slice raw, uint64_t hash) except 0
     cdef int unmake(self, uint32_t number) noexcept
     cdef int prepare_leave(self, uint32_t row) except -1

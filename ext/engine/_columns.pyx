@@ -2,10 +2,11 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from engine._json cimport Slice, value_at
+from engine._pages cimport released, resized
 from engine._path cimport path_of
 from engine._table cimport (
     NO_PLACE,
@@ -17,10 +18,12 @@ from engine._table cimport (
     is_free,
     is_tagged,
     place,
+    places_free,
     places_reserve,
     slot_of,
     table_erase,
     table_find,
+    table_free,
     table_insert,
     table_reserve,
 )
@@ -99,10 +102,10 @@ cdef class Column(ValueTexts):
             if not is_free(&self.values, number):
                 Py_XDECREF((<Value *>self.values.at[number]).decoded)
                 PyMem_Free(<Value *>self.values.at[number])
-        PyMem_Free(self.values.at)
-        PyMem_Free(self.numbers.slots)
-        PyMem_Free(self.ids)
-        PyMem_Free(self.links)
+        places_free(&self.values)
+        table_free(&self.numbers)
+        released(self.ids, self.id_capacity * sizeof(uint32_t))
+        released(self.links, self.link_capacity * sizeof(Link))
 
     # --- Staging ---
 
@@ -154,20 +157,27 @@ cdef class Column(ValueTexts):
 
     cdef int reserve_row(self, uint32_t row) except -1:
         cdef uint64_t capacity = <uint64_t>row + 1 + row // WIDER_BY + MIN_ROWS
-        cdef void *wider
-        if row < self.row_capacity:
+        if row < self.id_capacity and row < self.link_capacity:
             return 0
         if row >= MAX_ROWS:
             raise OverflowError(f"row {row}: a column has {MAX_ROWS} rows at most")
-        wider = PyMem_Realloc(self.ids, capacity * sizeof(uint32_t))
-        if wider == NULL:
+        if self.resize_rows(<uint32_t>capacity) < 0:
             raise MemoryError
-        self.ids = <uint32_t *>wider
-        wider = PyMem_Realloc(self.links, capacity * sizeof(Link))
-        if wider == NULL:
-            raise MemoryError
-        self.links = <Link *>wider
-        self.row_capacity = <uint32_t>capacity
+        return 0
+
+    cdef int resize_rows(self, uint32_t capacity) noexcept:
+        """-1: no memory for both; then one of them may have more room than the other."""
+        cdef void *ids = resized(self.ids, self.id_capacity * sizeof(uint32_t), capacity * sizeof(uint32_t))
+        cdef void *links
+        if ids == NULL:
+            return -1
+        self.ids = <uint32_t *>ids
+        self.id_capacity = capacity
+        links = resized(self.links, self.link_capacity * sizeof(Link), capacity * sizeof(Link))
+        if links == NULL:
+            return -1
+        self.links = <Link *>links
+        self.link_capacity = capacity
         return 0
 
     cdef int prepare_leave(self, uint32_t row) except -1:
@@ -358,20 +368,11 @@ cdef class Column(ValueTexts):
 
     cdef int trim_rows(self) noexcept:
         cdef uint64_t capacity
-        cdef void *narrower
         while self.row_end and self.ids[self.row_end - 1] == NO_VALUE:
             self.row_end -= 1
         capacity = <uint64_t>self.row_end + MIN_ROWS
-        if self.row_capacity <= 2 * capacity:
-            return 0
-        narrower = PyMem_Realloc(self.ids, capacity * sizeof(uint32_t))
-        if narrower == NULL:
-            return 0
-        self.ids = <uint32_t *>narrower
-        self.row_capacity = <uint32_t>capacity
-        narrower = PyMem_Realloc(self.links, capacity * sizeof(Link))
-        if narrower != NULL:
-            self.links = <Link *>narrower
+        if self.id_capacity > 2 * capacity:
+            self.resize_rows(<uint32_t>capacity)  # without memory for less the wide arrays serve as well
         return 0
 
     cpdef int put(self, uint32_t row, bytes raw) except -1:
@@ -444,7 +445,8 @@ cdef class Column(ValueTexts):
 
     cpdef long long nbytes(self):
         return (
-            self.row_capacity * <long long>(sizeof(uint32_t) + sizeof(Link))
+            self.id_capacity * <long long>sizeof(uint32_t)
+            + self.link_capacity * <long long>sizeof(Link)
             + <long long>self.values.capacity * sizeof(uintptr_t)
             + <long long>self.numbers.capacity * sizeof(uint64_t)
             + self.value_bytes

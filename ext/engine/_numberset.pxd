@@ -22,6 +22,10 @@ cdef struct NumberSet:
 cdef bint set_has(const NumberSet *numbers, uint32_t number) noexcept nogil
 cdef int set_add(NumberSet *numbers, uint32_t number) noexcept  # -1: no memory, nothing changed
 cdef bint set_discard(NumberSet *numbers, uint32_t number) noexcept  # whether it was there
+# Of `count` candidates keeps those that are in the set, or that are not; returns how many.
+cdef uint32_t set_keep(
+    const NumberSet *numbers, bint present, uint32_t *candidates, uint32_t count
+) noexcept nogil
 cdef int set_write(const NumberSet *numbers, uint32_t *out) noexcept nogil  # all of them, ascending
 cdef int set_clear(NumberSet *numbers) noexcept
 cdef long long set_nbytes(const NumberSet *numbers) noexcept nogil

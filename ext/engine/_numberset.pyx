@@ -272,6 +272,27 @@ cdef bint set_discard(NumberSet *numbers, uint32_t number) noexcept:
     return True
 
 
+cdef uint32_t set_keep(
+    const NumberSet *numbers, bint present, uint32_t *candidates, uint32_t count
+) noexcept nogil:
+    cdef const Chunk *chunk = NULL
+    cdef uint32_t i, at, number, kept = 0
+    cdef bint there
+    for i in range(count):
+        number = candidates[i]
+        if numbers.chunks == NULL:
+            there = set_has(numbers, number)
+        else:
+            # Neighbours among candidates mostly stand in one chunk.
+            if chunk == NULL or chunk.high != number >> 16:
+                at = chunk_place(numbers, number >> 16)
+                chunk = &numbers.chunks[at] if at < numbers.chunk_count else NULL
+            there = chunk != NULL and chunk.high == number >> 16 and chunk_has(chunk, number & 0xFFFF)
+        candidates[kept] = number
+        kept += there == present
+    return kept
+
+
 cdef int set_write(const NumberSet *numbers, uint32_t *out) noexcept nogil:
     cdef uint32_t i, word, at
     cdef uint64_t bits

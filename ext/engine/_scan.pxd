@@ -47,6 +47,7 @@ cdef struct Tape:  # all zero at first; clear_tape gives its memory back
     Py_ssize_t capacity
     uint64_t *slots  # scratch: the set of an object's keys, hash << 32 | token number + 1, 0 is free
     Py_ssize_t slot_capacity  # a power of two
+    Py_ssize_t repeats  # keys that scan_repeats marked
     Py_ssize_t fault_at  # offset of what was refused; of a DUPLICATE_KEY its opening quote
     uint32_t fault_token  # of a DUPLICATE_KEY
 

@@ -113,6 +113,7 @@ cdef Fault check_keys(Tape *tape, const char *data, const Level *level, bint str
                     if strict:
                         tape.fault_token = number
                         return DUPLICATE_KEY
+                    tape.repeats += not key.repeated
                     key.repeated = True
                     break
             at = (at + 1) & (capacity - 1)
@@ -211,6 +212,7 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
     cdef Refusal refusal
     cdef bint ahead  # a value or key must follow
     tape.count = 0
+    tape.repeats = 0
     if size > <Py_ssize_t>0xFFFFFFFF:
         tape.fault_at = 0xFFFFFFFF
         return TOO_LARGE
@@ -284,6 +286,7 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
                     refusal.fault = DUPLICATE_KEY
                     break
                 tokens[number - 1].repeated = True
+                tape.repeats += 1
             p = skip_space(p, end)
             if p == end or p[0] != c":":
                 refusal.fault = BAD_SYNTAX
@@ -387,7 +390,7 @@ cdef str member_path(str path, const Token *key, const char *data):
 
 cdef list repeated_paths(const Tape *tape, const char *data):
     cdef dict found = {}  # a set in order
-    if tape.count:
+    if tape.repeats:
         add_repeats(tape.tokens, 0, "", data, found)
     return list(found)
 

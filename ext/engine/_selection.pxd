@@ -1,5 +1,5 @@
 cimport cython
-from engine._columns cimport Column
+from engine._columns cimport NO_VALUE, Column
 from engine._selectors cimport LabelSelector, Requirement
 from engine._terms cimport Members
 from libc.stdint cimport uint32_t
@@ -52,7 +52,9 @@ cdef class Selection:
     cdef int admit(self, uint32_t number) except -1
     cdef int widen_members(self) except -1
     cdef int settle(self, long long most) except -1
-    cdef bint meets(self, uint32_t number, uint32_t first) except -1
+    cdef bint compares(self, uint32_t number) except -1
+    cdef bint meets(self, uint32_t number) except -1
+    cdef uint32_t sift(self, uint32_t *candidates) except? NO_VALUE
     cdef bint is_among(self, const Check *check, uint32_t number) except -1
     cdef uint32_t *candidates(self) except NULL
     cdef int append_rows(self, RowBuffer into, uint32_t number) except -1

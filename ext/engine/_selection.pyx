@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from engine._columns cimport ABSENT, NO_LINK, NO_VALUE, SINGLE, Column, Value, number_of
 from engine._json cimport Slice, value_at
-from engine._numberset cimport set_has, set_write
+from engine._numberset cimport set_has, set_keep, set_write
 from engine._selectors cimport (
     ABSENT as NO_LABEL,
     BLANK,
@@ -138,11 +138,9 @@ cdef class Selection:
             self.rows = first.count * (self.column.count // distinct + 1)
             return 0
         self.accepted = self.candidates()
-        for i in range(<uint32_t>first.count):
-            if self.meets(self.accepted[i], 1):
-                self.accepted[self.accepted_count] = self.accepted[i]
-                self.accepted_count += 1
-                self.rows += self.column.rows_of(self.accepted[i])
+        self.accepted_count = self.sift(self.accepted)
+        for i in range(self.accepted_count):
+            self.rows += self.column.rows_of(self.accepted[i])
         self.exact = True
         return 0
 
@@ -174,20 +172,46 @@ cdef class Selection:
                 return True
         return False
 
-    cdef bint meets(self, uint32_t number, uint32_t first) except -1:
-        """Whether a value meets all checks from `first` on."""
+    cdef bint compares(self, uint32_t number) except -1:
+        """Whether a value that meets all checks is as great or as small as it must be."""
         cdef uint32_t i
-        cdef const Check *check
-        for i in range(first, self.check_count):
-            check = &self.checks[i]
-            if self.is_among(check, number) == check.negative:
-                return False
         for i in range(self.check_count):
             if self.checks[i].requirement >= 0:
                 labels = value_at(self.column.text_at(number))
                 if not (<Requirement>self.requirements[self.checks[i].requirement]).holds(<dict>labels):
                     return False
         return True
+
+    cdef bint meets(self, uint32_t number) except -1:
+        cdef uint32_t i
+        for i in range(self.check_count):
+            if self.is_among(&self.checks[i], number) == self.checks[i].negative:
+                return False
+        return self.compares(number)
+
+    cdef uint32_t sift(self, uint32_t *candidates) except? NO_VALUE:
+        """Keeps the candidates that meet the other checks too; returns how many."""
+        cdef uint32_t count = <uint32_t>self.checks[0].count, kept, at, i
+        cdef bint compared = self.checks[0].requirement >= 0
+        cdef const Check *check
+        for i in range(1, self.check_count):
+            check = &self.checks[i]
+            compared |= check.requirement >= 0
+            if check.size == 1 and self.members[check.first].numbers != NULL:
+                count = set_keep(self.members[check.first].numbers, not check.negative, candidates, count)
+                continue
+            kept = 0
+            for at in range(count):
+                candidates[kept] = candidates[at]
+                kept += self.is_among(check, candidates[at]) != check.negative
+            count = kept
+        if not compared:
+            return count
+        kept = 0
+        for at in range(count):
+            candidates[kept] = candidates[at]
+            kept += self.compares(candidates[at])
+        return kept
 
     cdef bint holds(self, uint32_t row) except -1:
         cdef uint32_t number = number_of(self.column, row), i
@@ -198,7 +222,7 @@ cdef class Selection:
                 if self.accepted[i] == number:
                     return True
             return False
-        return self.meets(number, 0)
+        return self.meets(number)
 
     # --- Collecting ---
 
@@ -229,9 +253,8 @@ cdef class Selection:
         if not self.checks[0].negative:
             candidates = self.candidates()
             try:
-                for i in range(<uint32_t>self.checks[0].count):
-                    if self.meets(candidates[i], 1):
-                        self.append_rows(into, candidates[i])
+                for i in range(self.sift(candidates)):
+                    self.append_rows(into, candidates[i])
             finally:
                 PyMem_Free(candidates)
             return 0
@@ -241,7 +264,7 @@ cdef class Selection:
             if number == NO_VALUE:
                 continue
             if number != last:
-                met = self.meets(number, 0)
+                met = self.meets(number)
                 last = number
             if met:
                 into.rows[into.size] = row

@@ -49,11 +49,13 @@ cdef inline uint32_t following(const Table *table, uint32_t at) noexcept nogil:
     return at + 1 if at + 1 < table.capacity else 0
 
 
+cdef int table_free(Table *table) noexcept
 cdef int table_reserve(Table *table, uint32_t more) except -1  # room for `more` insertions
 cdef int table_insert(Table *table, uint64_t slot) noexcept
 cdef int table_erase(Table *table, uint32_t at) noexcept  # gives memory back when there is much
 cdef int table_find(const Table *table, uint64_t slot, uint32_t *at) noexcept nogil  # whether this very slot is there
 
+cdef int places_free(Places *places) noexcept  # not what the pointers point to
 cdef int places_reserve(Places *places) except -1  # room for one `place`
 cdef uint32_t place(Places *places, void *pointer) noexcept
 cdef int give_back(Places *places, uint32_t number) noexcept

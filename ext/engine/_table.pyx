@@ -1,6 +1,6 @@
 """Two building blocks of indexes in C: numbers by hash, and pointers by number."""
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from engine._pages cimport released, resized
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
@@ -30,7 +30,7 @@ cdef int resize(Table *table, uint64_t capacity) noexcept:
     cdef uint32_t i
     if capacity > 0xFFFFFFFF:
         return -1
-    wider.slots = <uint64_t *>PyMem_Malloc(capacity * sizeof(uint64_t))
+    wider.slots = <uint64_t *>resized(NULL, 0, capacity * sizeof(uint64_t))
     if wider.slots == NULL:
         return -1
     memset(wider.slots, 0xFF, capacity * sizeof(uint64_t))
@@ -39,9 +39,13 @@ cdef int resize(Table *table, uint64_t capacity) noexcept:
     for i in range(table.capacity):
         if not is_empty(table.slots[i]):
             table_insert(&wider, table.slots[i])
-    PyMem_Free(table.slots)
+    table_free(table)
     table[0] = wider
     return 0
+
+
+cdef int table_free(Table *table) noexcept:
+    return released(table.slots, table.capacity * sizeof(uint64_t))
 
 
 cdef int table_reserve(Table *table, uint32_t more) except -1:
@@ -95,6 +99,14 @@ cdef int table_erase(Table *table, uint32_t at) noexcept:
 # --- Pointers by number -----------------------------------------------------------------------------------------------
 
 
+cdef inline uintptr_t *resized_places(Places *places, uint64_t capacity) noexcept:
+    return <uintptr_t *>resized(places.at, places.capacity * sizeof(uintptr_t), capacity * sizeof(uintptr_t))
+
+
+cdef int places_free(Places *places) noexcept:
+    return released(places.at, places.capacity * sizeof(uintptr_t))
+
+
 cdef int places_reserve(Places *places) except -1:
     cdef uint64_t capacity = <uint64_t>places.capacity + places.capacity // 8 + MIN_PLACES
     cdef uintptr_t *wider
@@ -103,7 +115,7 @@ cdef int places_reserve(Places *places) except -1:
     capacity = min(capacity, <uint64_t>MAX_PLACES)
     if capacity == places.capacity:
         raise MemoryError
-    wider = <uintptr_t *>PyMem_Realloc(places.at, capacity * sizeof(uintptr_t))
+    wider = resized_places(places, capacity)
     if wider == NULL:
         raise MemoryError
     places.at = wider
@@ -157,7 +169,7 @@ cdef int give_back(Places *places, uint32_t number) noexcept:
         places.end -= 1
         unlink(places, places.end)
     if places.capacity > 2 * places.end + 2 * MIN_PLACES:
-        narrower = <uintptr_t *>PyMem_Realloc(places.at, (places.end + MIN_PLACES) * sizeof(uintptr_t))
+        narrower = resized_places(places, places.end + MIN_PLACES)
         if narrower != NULL:
             places.at = narrower
             places.capacity = places.end + MIN_PLACES

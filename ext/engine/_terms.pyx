@@ -16,10 +16,12 @@ from engine._table cimport (
     is_free,
     is_tagged,
     place,
+    places_free,
     places_reserve,
     slot_of,
     table_erase,
     table_find,
+    table_free,
     table_insert,
     table_reserve,
 )
@@ -117,7 +119,13 @@ cdef inline Slice slice_of(bytes text):
     return found
 
 
+cdef inline bint is_blank(Slice raw) noexcept nogil:
+    """Null, an object or an array."""
+    return raw.start[0] == c"n" or raw.start[0] == c"{" or raw.start[0] == c"["
+
+
 cdef bytes field_bytes(Slice raw):
+    """Of a string or a number: nothing is made that the garbage collector would run for, and others' code with it."""
     return text_of_field(value_at(raw)).encode("utf-8", "surrogatepass")
 
 
@@ -162,6 +170,9 @@ cdef int scan_elements(Parts *parts, Slice raw) except -1:
         element.size = p - element.start
         if is_plain_string(element):
             append(parts, ELEMENT, inside(element))
+        elif is_blank(element):
+            element.size = 0
+            append(parts, ELEMENT, element)
         else:
             decoded = field_bytes(element)
             append(parts, ELEMENT, slice_of(decoded))
@@ -246,15 +257,14 @@ cdef class Terms:
             if not is_free(&self.postings, number):
                 set_clear(&(<Posting *>self.postings.at[number]).numbers)
                 PyMem_Free(<Posting *>self.postings.at[number])
-        PyMem_Free(self.postings.at)
-        PyMem_Free(self.table.slots)
+        places_free(&self.postings)
+        table_free(&self.table)
         forget_parts(&self.arriving)
         forget_parts(&self.leaving)
         forget_parts(&self.other)
 
     cdef int scan(self, Parts *parts, Slice raw) except -1:
         """The terms of a value; none of a plain string, which is found by its text."""
-        cdef Slice nothing
         cdef bytes decoded
         parts.count = 0
         parts.text_size = 0
@@ -264,11 +274,11 @@ cdef class Terms:
             return scan_labels(parts, raw) if raw.start[0] == c"{" else 0
         if is_plain_string(raw):
             return 0
-        if raw.start[0] == c"[" or raw.start[0] == c"{" or raw.start[0] == c"n":
-            nothing.start = raw.start
-            nothing.size = 0
-            append(parts, BLANK, nothing)
-            return scan_elements(parts, raw) if raw.start[0] == c"[" else 0
+        if raw.start[0] == c"[":
+            scan_elements(parts, raw)
+        if is_blank(raw):
+            raw.size = 0
+            return append(parts, BLANK, raw)
         decoded = field_bytes(raw)
         return append(parts, FIELD, slice_of(decoded))
 
