@@ -380,7 +380,7 @@ def test_explain_names_the_indexes_and_the_objects_looked_at() -> None:
     assert cache.explain("a", field_selector="metadata.name=p2") == "field metadata.name (1 rows): 1 objects looked at"
     assert cache.explain("a") == "namespace a: 50 objects looked at"
     assert cache.explain(field_selector="metadata.namespace=a") == "namespace a: 50 objects looked at"
-    assert cache.explain(label_selector="!app") == "labels !app (0 rows): 0 objects looked at"
+    assert cache.explain(label_selector="!app") == "labels !app (100 rows): 100 objects looked at"
     assert cache.explain(field_selector="spec.other=x") == "no index: 100 objects looked at"
     both = cache.explain(label_selector="app in (1,2)", field_selector="spec.nodeName=n1")
     assert both == "field spec.nodeName (20 rows), labels app in (1,2) (20 rows): 20 objects looked at"
