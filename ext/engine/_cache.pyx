@@ -32,11 +32,15 @@ cdef extern from "Python.h":
     int PyGC_Disable()
     int PyGC_Enable()
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    ctypedef struct PyASCIIObject:
+        Py_hash_t hash  # once it was asked for
+
     bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
     void *PyUnicode_DATA(object text) noexcept
     Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
 
 cdef enum:
+    NOT_HASHED = -1  # of a str
     BLOCK = 256  # keys that are looked up together
     AHEAD = 8  # of them whose text is read ahead
 
@@ -56,7 +60,9 @@ cdef inline int look_up(str key, Wanted *wanted) except -1:
     if PyUnicode_IS_COMPACT_ASCII(key):
         wanted.key = <const char *>PyUnicode_DATA(key)
         wanted.size = PyUnicode_GET_LENGTH(key)
-        wanted.hash = hash(key)
+        wanted.hash = (<PyASCIIObject *>key).hash
+        if wanted.hash == NOT_HASHED:
+            wanted.hash = hash(key)
         return 0
     try:
         wanted.key = PyUnicode_AsUTF8AndSize(key, &wanted.size)
