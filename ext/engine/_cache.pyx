@@ -439,7 +439,7 @@ cdef class Cache:
             "indexes": len(self.indexes.by_name) + 1,
             "malformed": sum(self.malformed.values()),
             "records": self.store.records,
-            "snapshots": self.rows.fork_count,
+            "snapshots": self.rows.epochs.fork_count,
             "resource_version": self.resource_version,
         }
 
