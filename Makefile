@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SOURCES := $(wildcard ext/engine/*.pyx ext/engine/*.pxd ext/engine/*.h)
 
-.PHONY: setup demo test test-full lint unit sanitize bench clean
+.PHONY: setup demo test test-full lint unit sanitize gate bench clean
 
 setup: $(VENV)/.built
 
@@ -26,9 +26,9 @@ demo: setup
 	@$(BIN)/python examples/demo.py
 	@$(BIN)/python bench/polling.py
 
-test: lint unit
+test: lint unit gate
 
-test-full: lint setup
+test-full: lint gate setup
 	@ENGINE_FULL=1 $(BIN)/python -m pytest
 	@ENGINE_FULL=1 $(BIN)/python tests/sanitize/run.py
 
@@ -37,6 +37,10 @@ unit: setup
 
 sanitize: setup
 	@$(BIN)/python tests/sanitize/run.py
+
+gate: setup
+	@if command -v valgrind >/dev/null; then $(BIN)/engine bench gate; else \
+	    echo "no valgrind here: the core's instructions are not counted (apt-get install valgrind)"; fi
 
 lint: setup
 	@$(BIN)/ruff check .

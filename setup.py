@@ -54,7 +54,14 @@ class build_ext(_build_ext):
         if any(source.endswith(".pyx") for module in modules for source in module.sources):
             from Cython.Build import cythonize
 
-            modules[:] = cythonize(modules, build_dir=BUILD_DIR, include_path=["ext"], compiler_directives=DIRECTIVES)
+            modules[:] = cythonize(
+                modules,
+                build_dir=BUILD_DIR,
+                include_path=["ext"],
+                compiler_directives=DIRECTIVES,
+                nthreads=os.cpu_count() or 1,
+            )
+        self.parallel = self.parallel or os.cpu_count()
         super().finalize_options()
 
 

@@ -6,7 +6,8 @@ from engine._object import Object
 
 @final
 class Event:
-    """One change as a reader sees it."""
+    """One change as a reader sees it, made when the first one asks; all readers of a log are handed the same Event
+    while it is among the last 16,384 made and their lines fit 32 MB. Properties are made when first asked for."""
 
     @property
     def type(self) -> str: ...  # ADDED, MODIFIED, DELETED

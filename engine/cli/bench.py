@@ -16,6 +16,7 @@ from engine.bench.figure import Figure, table
 from engine.bench.machine import machine
 from engine.bench.suites import SUITES, run
 from engine.cli.exits import DONE, LIMIT_BREACHED, Failure
+from engine.cli.gate import gate
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
@@ -35,6 +36,9 @@ class Numbers(click.ParamType[tuple[int, ...]]):
 @click.group()
 def bench() -> None:
     """Measure the engine on this machine, against its alternatives in the same run."""
+
+
+bench.add_command(gate)
 
 
 @bench.command("list")

@@ -69,18 +69,25 @@ cdef class Batch:
         cdef Pending *change
         cdef char[MAX_KEY] key
         cdef bint is_new = True
+        cdef bytes raw  # `find_texts` reads what the store found in it
         self.reserve()
         if type(item) is Object:
             obj = <Object>item
             is_new = obj.record == NULL or obj.store is not self.store
-            record = self.encode(raw_of(obj)) if is_new else hold(obj.record)
+            if is_new:
+                raw = raw_of(obj)
+                record = self.encode(raw)
+            else:
+                record = hold(obj.record)
             bind(obj, self.store, record)
         elif type(item) is bytes:
             record = self.encode(<bytes>item)
         elif isinstance(item, (bytearray, memoryview)):
-            record = self.encode(bytes(item))
+            raw = bytes(item)
+            record = self.encode(raw)
         elif isinstance(item, Mapping):
-            record = self.encode(encoded(item))
+            raw = encoded(item)
+            record = self.encode(raw)
         else:
             raise ValueError(f"expected a JSON object, not {type(item).__name__}")
         try:

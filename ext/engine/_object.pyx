@@ -382,9 +382,12 @@ cdef object find_in_bytes(Object obj, Path path, object default):
     cdef dict found
     cdef object value
     cdef Slice place
-    if path.raw_steps is None or not is_scannable(obj, raw):
+    if path.raw_steps is None or (obj.record == NULL and not is_scannable(obj, raw)):
         return path.find(parsed(obj), default)
     place = locate(raw, path.raw_steps)
+    if place.start == NULL and not is_scannable(obj, raw):
+        # What is found in a record is right, since it has no key twice; what is not found may be written otherwise.
+        return path.find(parsed(obj), default)
     if place.start != NULL and place.size > SMALL_CONTAINER and (place.start[0] == c"{" or place.start[0] == c"["):
         return path.find(parsed(obj), default)
     value = NOTHING if place.start == NULL else value_at(place)

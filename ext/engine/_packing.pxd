@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 cdef enum Packed:
     # How a value is written, against the value that was expected at its place.
-    AFFIXED  # shared at both ends (u8, u8), how many differ (varint), these; digits behind them in half the bytes
+    AFFIXED  # against both ends of what was expected (see Affix)
     TIME  # 2026-11-23T05:06:07Z as the distance to the time before it, in seconds (zigzag varint)
     UUID  # lower case: 16 bytes
     INTEGER  # canonical decimal up to 18 digits (varint)
@@ -12,7 +12,19 @@ cdef enum Packed:
     HEXADECIMAL  # bytes shared at the front (u8), bytes of lower-case digits (u8), these
     COPIED  # the number (u8) of an earlier value of the object
     EXTENDED  # the same, and then as AFFIXED against that value
-    WITHIN  # bytes shared at both ends (u8, u8), and what is between them as COPIED, UUID or IPV4 (u8)
+    CONTAINED  # in the object's name: where (u8), how many bytes (u8)
+    WITHIN  # bytes shared at both ends (u8, u8), and what is between them in a kind of its own (u8)
+
+
+cdef enum Affix:
+    # The first byte of an AFFIXED value. What it says is there follows: bytes shared at the front (u8), at the back
+    # (u8), how many bytes the rest takes beyond MAX_SHORT (varint), these, and how many pairs of lower-case hexadecimal
+    # digits stand behind it (u8), in half the bytes.
+    MAX_SHORT = 15  # in the low bits; so many, and a varint
+    CODED = 16  # the rest is coded (see _text)
+    HAS_DIGITS = 32
+    HAS_FRONT = 64
+    HAS_BACK = 128
 
 
 cdef enum:
@@ -48,6 +60,14 @@ cdef inline uint8_t *write_varint(uint8_t *out, unsigned long long number) noexc
         number >>= 7
     out[0] = <uint8_t>number
     return out + 1
+
+
+cdef inline Py_ssize_t varint_size(unsigned long long number) noexcept nogil:
+    cdef Py_ssize_t size = 1
+    while number >= 0x80:
+        size += 1
+        number >>= 7
+    return size
 
 
 cdef inline const uint8_t *read_varint(const uint8_t *p, unsigned long long *number) noexcept nogil:

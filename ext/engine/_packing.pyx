@@ -1,8 +1,9 @@
 """Single values in few bytes: what identifies, times or addresses an object, and what resembles an earlier value."""
 
 from engine._json cimport Slice
+from engine._text cimport code_text, decode_text
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 cdef enum:
     TIME_SIZE = 20  # 2026-11-23T05:06:07Z
@@ -13,6 +14,9 @@ cdef enum:
     MIN_HEXADECIMAL = 16  # digits: shorter runs are words as often as numbers
     MAX_SHARED = 255
     MIN_SHARED = 4  # bytes by which values are found again
+    MIN_AFFIX = 2  # shorter ends cost as much as they save
+    MIN_CODED = 3  # texts that can become shorter
+    MIN_CONTAINED = 6  # bytes that cost less as a place in the name
     NEAR_TIME = 1_700_000_000  # from where the first time of an object is counted: four bytes reach four years
 
 
@@ -299,24 +303,52 @@ cdef inline uint8_t *write_hexadecimal(uint8_t *out, Slice value, Py_ssize_t at)
 
 
 cdef uint8_t *pack_affixed(uint8_t *out, Slice value, Slice expected) noexcept nogil:
-    cdef Py_ssize_t front = shared_front(value, expected)
-    cdef Py_ssize_t back = shared_back(value, expected, front)
+    cdef Py_ssize_t front = shared_front(value, expected), back, digits, size = 0
+    cdef uint8_t *head = out
     cdef Slice middle
-    cdef Py_ssize_t digits
+    if front < MIN_AFFIX:
+        front = 0
+    back = shared_back(value, expected, front)
+    if back < MIN_AFFIX:
+        back = 0
     middle.start = value.start + front
     middle.size = value.size - front - back
+    head[0] = 0
+    out += 1
+    if front:
+        head[0] |= HAS_FRONT
+        out[0] = <uint8_t>front
+        out += 1
+    if back:
+        head[0] |= HAS_BACK
+        out[0] = <uint8_t>back
+        out += 1
     digits = hexadecimal_at(middle)
-    out[0] = <uint8_t>front
-    out[1] = <uint8_t>back
-    if not MIN_HEXADECIMAL <= middle.size - digits < 2 * MAX_SHARED:
-        out = write_varint(out + 2, 2 * middle.size)
-        memcpy(out, middle.start, middle.size)
-        return out + middle.size
-    out = write_varint(out + 2, 2 * digits + 1)
-    memcpy(out, middle.start, digits)
-    out += digits
-    out[0] = <uint8_t>((middle.size - digits) // 2)
-    return write_hexadecimal(out + 1, middle, digits)
+    if MIN_HEXADECIMAL <= middle.size - digits < 2 * MAX_SHARED:
+        head[0] |= HAS_DIGITS
+        middle.size = digits
+    if middle.size >= MIN_CODED:
+        # Where the length takes more than the head it moves there, once it is known.
+        size = code_text(out, middle)
+    if size:
+        head[0] |= CODED
+        if size >= MAX_SHORT:
+            memmove(out + varint_size(size - MAX_SHORT), out, size)
+    else:
+        size = middle.size
+    head[0] |= <uint8_t>min(size, <Py_ssize_t>MAX_SHORT)
+    if size >= MAX_SHORT:
+        out = write_varint(out, size - MAX_SHORT)
+    if not head[0] & CODED:
+        memcpy(out, middle.start, size)
+    out += size
+    if not head[0] & HAS_DIGITS:
+        return out
+    digits = value.size - back - (middle.start - value.start) - middle.size
+    out[0] = <uint8_t>(digits // 2)
+    middle.start += middle.size
+    middle.size = digits
+    return write_hexadecimal(out + 1, middle, 0)
 
 
 cdef inline bint is_border(char c) noexcept nogil:
@@ -350,6 +382,20 @@ cdef uint8_t *pack_within(uint8_t *out, Slice value, Slice expected, Memory *mem
         return write_hexadecimal(out + 3, middle, 0)
     out[2] = IPV4
     return out + 7 if read_ipv4(middle, out + 3) else NULL
+
+
+cdef inline Py_ssize_t place_in(Slice text, Slice value) noexcept nogil:
+    """Where the value stands in the text, or -1."""
+    cdef const char *p = text.start
+    cdef const char *last = text.start + text.size - value.size
+    while p <= last:
+        p = <const char *>memchr(p, value.start[0], last - p + 1)
+        if p == NULL:
+            return -1
+        if memcmp(p, value.start, value.size) == 0:
+            return p - text.start
+        p += 1
+    return -1
 
 
 cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memory *memory) noexcept nogil:
@@ -386,7 +432,7 @@ cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memor
 
 cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory) noexcept nogil:
     """The same behind a byte that says the kind, which is chosen here."""
-    cdef Py_ssize_t shared
+    cdef Py_ssize_t shared, at
     cdef uint8_t place = similar(memory, value, &shared)
     cdef uint8_t *behind
     cdef Packed kind
@@ -396,6 +442,13 @@ cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text,
         return out + 2
     kind = kind_of(value, expected, is_text)
     if kind == AFFIXED:
+        if memory.count and MIN_CONTAINED <= value.size <= MAX_SHARED:
+            at = place_in(memory.values[0], value)
+            if 0 <= at <= MAX_SHARED:
+                out[0] = CONTAINED
+                out[1] = <uint8_t>at
+                out[2] = <uint8_t>value.size
+                return out + 3
         out[0] = WITHIN
         behind = pack_within(out + 1, value, expected, memory)
         if behind != NULL:
@@ -417,6 +470,37 @@ cdef inline const uint8_t *read_hexadecimal(const uint8_t *p, uint32_t count, ch
     return p + count
 
 
+cdef const uint8_t *unpack_affixed(const uint8_t *p, Slice expected, char *out, Py_ssize_t *size) noexcept nogil:
+    cdef uint8_t head = p[0]
+    cdef char *begin = out
+    cdef Py_ssize_t back = 0, rest = head & MAX_SHORT
+    cdef unsigned long long more
+    p += 1
+    if head & HAS_FRONT:
+        memcpy(out, expected.start, p[0])
+        out += p[0]
+        p += 1
+    if head & HAS_BACK:
+        back = p[0]
+        p += 1
+    if rest == MAX_SHORT:
+        p = read_varint(p, &more)
+        rest += <Py_ssize_t>more
+    if head & CODED:
+        out = decode_text(p, rest, out)
+    else:
+        memcpy(out, p, rest)
+        out += rest
+    p += rest
+    if head & HAS_DIGITS:
+        out += 2 * p[0]
+        p = read_hexadecimal(p + 1, p[0], out - 2 * p[0])
+    if back:
+        memcpy(out, expected.start + expected.size - back, back)
+    size[0] = out + back - begin
+    return p
+
+
 cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory *memory, char *out,
                            Py_ssize_t *size) noexcept nogil:
     """Writes to `out` what was packed at `p`; returns the place behind it."""
@@ -428,19 +512,7 @@ cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory
         p += 1
         kind = AFFIXED
     if kind == AFFIXED:
-        front = p[0]
-        back = p[1]
-        p = read_varint(p + 2, &number)
-        memcpy(out, expected.start, front)
-        memcpy(out + front, p, number >> 1)
-        p += number >> 1
-        at = front + <Py_ssize_t>(number >> 1)
-        if number & 1:
-            at += 2 * p[0]
-            p = read_hexadecimal(p + 1, p[0], out + at - 2 * p[0])
-        memcpy(out + at, expected.start + expected.size - back, back)
-        size[0] = at + back
-        return p
+        return unpack_affixed(p, expected, out, size)
     if kind == WITHIN:
         front = p[0]
         back = p[1]
@@ -453,6 +525,10 @@ cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory
         size[0] = memory.values[p[0]].size
         memcpy(out, memory.values[p[0]].start, size[0])
         return p + 1
+    if kind == CONTAINED:
+        size[0] = p[1]
+        memcpy(out, memory.values[0].start + p[0], p[1])
+        return p + 2
     if kind == TIME:
         p = read_varint(p, &number)
         memory.time += <int64_t>(~(number >> 1)) if number & 1 else <int64_t>(number >> 1)

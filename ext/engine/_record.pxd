@@ -14,7 +14,7 @@ cdef enum:
 cdef enum:
     # Marks.
     VIEWED = 1  # a view is kept for it (see _object)
-    # What the columns lent to views hold at its row was read from this record. The cache sets it once they do and clears
+    # What columns lent to views hold at its row was read from this record. The cache sets it once they do and clears
     # it before they change; nobody else's code may run between that and the change.
     CURRENT = 2
 

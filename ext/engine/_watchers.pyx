@@ -301,7 +301,7 @@ cdef class Selection:
         """Nobody asks any more."""
         self.asked.readers -= 1
         if self.asked.readers == 0:
-            del self.bucket.asked[self.mark]
+            self.bucket.asked.pop(self.mark, None)  # nothing is there when the collector came first
         return 0
 
     cdef int remember(self) except -1:

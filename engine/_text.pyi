@@ -1,0 +1,1 @@
+"""Texts by a fixed prefix code. Only compiled modules use it."""
