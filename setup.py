@@ -11,7 +11,7 @@ SANITIZE = bool(os.environ.get("ENGINE_SANITIZE"))  # address and undefined-beha
 DEBUG = TRACE or SANITIZE or bool(os.environ.get("ENGINE_DEBUG"))
 
 MACROS = [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if TRACE else []
-CFLAGS = ["-O0", "-g3", "-UNDEBUG"] if DEBUG else ["-O3", "-g"]
+CFLAGS = ["-O1" if SANITIZE else "-O0", "-g3", "-UNDEBUG"] if DEBUG else ["-O3", "-g"]
 LDFLAGS: list[str] = []
 if SANITIZE:
     CFLAGS += ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
@@ -54,7 +54,14 @@ class build_ext(_build_ext):
         if any(source.endswith(".pyx") for module in modules for source in module.sources):
             from Cython.Build import cythonize
 
-            modules[:] = cythonize(modules, build_dir=BUILD_DIR, include_path=["ext"], compiler_directives=DIRECTIVES)
+            modules[:] = cythonize(
+                modules,
+                build_dir=BUILD_DIR,
+                include_path=["ext"],
+                compiler_directives=DIRECTIVES,
+                nthreads=os.cpu_count() or 1,
+            )
+        self.parallel = self.parallel or os.cpu_count()
         super().finalize_options()
 
 

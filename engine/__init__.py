@@ -5,8 +5,9 @@ What stands here is stable; modules whose names start with an underscore may cha
 
 from engine._cache import Cache
 from engine._object import Object
+from engine._ring import Event
 from engine._selectors import FieldSelector, LabelSelector
-from engine._watchlog import Cursor, Event, Expired, WatchLog
+from engine._watchlog import Cursor, Expired, WatchLog
 from engine._workqueue import WorkQueue
 
 __version__ = "0.1.0"

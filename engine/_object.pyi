@@ -1,20 +1,23 @@
 """The view of one object, and paths into it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar, final, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, final
 
 _T = TypeVar("_T")
 
 @final
 class Object:
-    """An immutable view of one Kubernetes object.
+    """An immutable view of one Kubernetes object: over a record of a cache, or over its own JSON bytes.
 
-    Holds the exact JSON bytes; decodes lazily and once, however many readers share the view. Everything it hands out is
-    read-only: nested objects are Mapping views, arrays are Sequence views. Equal when the bytes are equal.
+    Its version of the object lives on when the cache has a newer one or is gone. Decodes lazily and once, however many
+    readers share the view; parsed forms and decoded bytes are kept for the objects read last, within a fixed number of
+    bytes, others are decoded again. Everything it hands out is read-only: nested objects are Mapping views, arrays are
+    Sequence views. Equal when the bytes are equal.
     """
 
     def __init__(self, raw: bytes | Mapping[str, Any]) -> None:
-        """From JSON bytes (kept as they are) or from a dict (encoded once). ValueError when it is no JSON object."""
+        """From JSON bytes (kept as they are) or from a dict (encoded once). ValueError when it is no JSON object; of a
+        key that occurs twice the last one is read. One strict pass, nothing is parsed into dicts."""
 
     @staticmethod
     def adopt(raw: bytes, document: dict[str, Any]) -> Object:
@@ -47,13 +50,16 @@ class Object:
     @property
     def deletion_timestamp(self) -> str | None: ...
     @property
-    def raw(self) -> bytes: ...
+    def raw(self) -> bytes:
+        """The exact JSON bytes."""
+
     def __getitem__(self, key: str, /) -> Any: ...
     def __contains__(self, key: object, /) -> bool: ...
     def get(self, key: str, default: Any = None) -> Any: ...
     def get_path(self, path: str, default: Any = None) -> Any:
         """The value at `spec.nodeName`, `metadata.labels['a/b']`, `spec.containers[0].image`; `default` when missing.
-        ValueError for a path that cannot be parsed. Mappings and sequences come as read-only views."""
+        ValueError for a path that cannot be parsed. Mappings and sequences come as read-only views. O(1) for a declared
+        column of the current version; else one pass over the bytes before the value, unless the object is parsed."""
 
     def to_dict(self) -> dict[str, Any]:
         """A fresh, editable copy."""
@@ -68,29 +74,5 @@ class Object:
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
-@final
-class MapView(Mapping[str, Any]):
-    """A JSON object that can only be read. Equal to the dict of the same content."""
-
-    def __getitem__(self, key: str, /) -> Any: ...
-    def get(self, key: str, default: Any = None, /) -> Any: ...
-    def __iter__(self) -> Iterator[str]: ...
-    def __len__(self) -> int: ...
-    def to_dict(self) -> dict[str, Any]:
-        """A fresh, editable copy; `copy.deepcopy` gives the same."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]: ...
-
-@final
-class ListView(Sequence[Any]):
-    """A JSON array that can only be read. Equal to the list of the same content."""
-
-    @overload
-    def __getitem__(self, index: int, /) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice, /) -> ListView: ...
-    def __len__(self) -> int: ...
-    def to_list(self) -> list[Any]:
-        """A fresh, editable copy; `copy.deepcopy` gives the same."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]: ...
+def forget() -> None:
+    """Lets go of the parsed forms that are kept. For tests, and for who needs the memory back."""

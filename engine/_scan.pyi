@@ -18,6 +18,3 @@ def tokens(
 def find(data: bytes, steps: tuple[bytes | int, ...]) -> int:
     """Number of the token that the steps lead to (a member's name as it stands between quotes, an element's number); -1
     when there is none. Keys match by what they spell."""
-
-def scalar_end(data: bytes) -> int | None:
-    """The offset behind the string, number or literal that `data` begins with, None when there is no valid one."""

@@ -4,33 +4,21 @@ from collections.abc import Callable
 from typing import final
 
 from engine._object import Object
+from engine._ring import Event
 from engine._selectors import FieldSelector, LabelSelector
 
 class Expired(Exception):
     """The cursor fell off the end of the ring, or asked for history that is gone. Over HTTP: 410."""
 
 @final
-class Event:
-    """One change as a reader sees it."""
-
-    @property
-    def type(self) -> str: ...  # ADDED, MODIFIED, DELETED
-    @property
-    def key(self) -> str: ...
-    @property
-    def revision(self) -> int: ...
-    @property
-    def object(self) -> Object: ...  # for DELETED: the last state, stamped with the deletion's revision
-    @property
-    def old(self) -> Object | None: ...
-    @property
-    def encoded(self) -> bytes:
-        """`{"type":…,"object":…}` and a newline; made once, shared by all readers of the same type."""
-
-@final
 class WatchLog:
     """A ring of the last changes, bounded by time, count and bytes: the oldest record goes when it is older than
-    `min_seconds` and room is needed, and always at `max_events` or `max_bytes`."""
+    `min_seconds` and room is needed, and always at `max_events` or `max_bytes`. Room is doubled while the oldest record
+    is younger, and halved again when the newest quarter alone is older, or the rest is empty.
+
+    A record takes 40 bytes and the packed object; nothing that the garbage collector walks. A log that was given to a
+    Cache has its objects in the cache's memory. `max_bytes` counts what is held for the log's sake: with a Cache the
+    older states and the deleted objects, else both states of each record."""
 
     def __init__(
         self,
@@ -44,8 +32,9 @@ class WatchLog:
         """`resource_version`: history starts after it; older cursors are Expired."""
 
     def append(self, type: str, object: Object, old: Object | None) -> None:
-        """At the object's revision, or at the newest known if that is higher. O(1) and what it wakes. RuntimeError from
-        another thread than the one that wrote first."""
+        """At the object's revision, or at the newest known if that is higher. O(size of the object) and what it wakes;
+        O(1) for views of objects of the log. RuntimeError from another thread than the one that wrote first; ValueError
+        for an object without metadata.name."""
 
     def advance(self, resource_version: int) -> None:
         """The log is complete up to this revision although nothing was appended."""
@@ -74,7 +63,10 @@ class WatchLog:
     @property
     def oldest(self) -> int: ...  # a cursor at a revision below this is Expired
     @property
-    def nbytes(self) -> int: ...
+    def nbytes(self) -> int:
+        """Slots, kept Events and their lines, what cursors made the log file by value, and records: of a cache's memory
+        those that count against `max_bytes` (what the cache shows as well is the cache's), else all its own.
+        """
     def __len__(self) -> int: ...
 
 @final

@@ -5,6 +5,7 @@ from __future__ import annotations
 DONE = 0
 FAILED = 1
 WRONG_USAGE = 2
+LIMIT_BREACHED = 3
 DATA_WRONG = 4
 INTERRUPTED = 130
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from engine import __version__
+from engine.cli.bench import bench
 from engine.cli.exits import DATA_WRONG, DONE, FAILED, INTERRUPTED, WRONG_USAGE, Failure
 from engine.cli.parts import apiserver, controllers, kubelet, scheduler
 from engine.cli.up import up
@@ -27,7 +28,7 @@ def version(output: str) -> None:
     click.echo(f'{{"version": "{__version__}"}}' if output == "json" else f"engine {__version__}")
 
 
-for command in (up, apiserver, controllers, scheduler, kubelet):
+for command in (up, apiserver, controllers, scheduler, kubelet, bench):
     engine.add_command(command)
 
 

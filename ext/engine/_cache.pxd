@@ -1,79 +1,62 @@
 cimport cython
-from engine._object cimport Object
-from engine._path cimport Path
-from engine._rows cimport Rows
-from engine._selectors cimport FieldSelector, LabelSelector, Term
+from engine._batch cimport Batch
+from engine._indexes cimport Index, Indexes
+from engine._json cimport Slice
+from engine._query cimport Query
+from engine._rows cimport Fork, Rows
+from engine._store cimport Record, Store
 from engine._watchlog cimport WatchLog
+from libc.stdint cimport uint32_t
 
 
 @cython.final
-cdef class Index:
-    """Keys by the values that a path or a function finds in an object."""
-
-    cdef str name
-    cdef object source
-    cdef Path path  # None when the source is a function
-    cdef dict postings  # value -> set of keys; no set is empty
-    cdef dict known  # key -> what it is posted under; nothing for an object without a value
-
-    cdef object values_of(self, Object obj)
-    cdef int move(self, str key, object now) except -1
-
-
-@cython.final
-cdef class Query:
-    """One list: a range of keys, what an object must match, and how many are wanted."""
-
-    cdef str namespace  # None: all
-    cdef LabelSelector labels
-    cdef FieldSelector fields
-    cdef str after
-    cdef Py_ssize_t limit
-    cdef set keys  # holds the keys of all matches, once an index was asked; None: not known
-
-    cdef bint selects(self, Object obj) except -1
-    cdef bint covers(self, str key) except -1
-    cdef list scan(self, Rows rows)
-
-
-@cython.final
+@cython.no_gc_clear  # __dealloc__ takes its columns back from the store; whatever refers back to a cache can be cleared
 cdef class Cache:
-    # The content, twice: by key for get, in order for list and snapshots.
-    cdef dict objects
+    # The content: records, their places, and the columns over them.
+    cdef Store store
     cdef Rows rows
+    cdef Indexes indexes
     cdef readonly long long resource_version
-    # Indexes by name; labels by key, made when a selector first asks for the key; objects per namespace.
-    cdef dict indexes
-    cdef dict label_indexes  # label key -> Index
-    cdef dict namespaces
-    cdef WatchLog log
-    cdef unsigned long writer  # the thread that writes; 0 before the first write
-    cdef long long payload  # bytes of JSON
+    cdef long long unscoped  # rows without a namespace
     # Declared columns: path -> array, or None until it is asked for after a write.
     cdef dict columns
+    cdef bint arrays  # whether one of them is there
+    cdef dict malformed  # path -> distinct values that were no quantity when the array was made
+    cdef WatchLog log
+    # The thread that writes, 0 before the first write, and whether it is about it.
+    cdef unsigned long writer
+    cdef bint writing
 
-    cdef int check_thread(self) except -1
-    cdef list values_for(self, Object obj)
-    cdef Object upsert(self, Object obj, list values)
-    cdef Object remove(self, str key)
-    cdef Object change(self, str type, Object obj, list values)
-    cdef int swap(self, dict wanted, dict values, long long resource_version) except -1
-    cdef int narrow(self, Query query, list why) except -1
-    cdef Index label_index(self, str name)
-    cdef bint is_writer(self) noexcept
-    cdef set field_keys(self, Query query, Term term)
+    cdef int begin(self) except -1
+    cdef Batch batch(self)
+    cdef int add_source(self, str name, object source) except -1
+    cdef int make(self, Batch batch) except -1
+    cdef int make_known(self, Batch batch) except -1
+    cdef int swap(self, Batch gone, Batch wanted, long long resource_version) except -1
+    cdef int change(self, Batch batch, Py_ssize_t number) except -1
+    cdef int stage_columns(self, uint32_t row, Slice *texts) except -1
+    cdef int settle(self) except -1
+    cdef int tell(self, Batch batch, long long replaced) except -1
+    cdef Record *find(self, str key) except? NULL
+    cdef int get_block(self, list keys, Py_ssize_t first, Py_ssize_t count, list found) except -1
+    cdef bint has_no_namespace(self) noexcept
+    cdef Query having(self, str name, str value)
+    cdef object array(self, Index index)
 
 
 @cython.final
+@cython.no_gc
 cdef class Snapshot:
-    cdef Rows rows
+    cdef Store store
+    cdef Fork fork
     cdef readonly long long resource_version
 
 
 @cython.final
 cdef class Replacement:
     cdef Cache cache
-    cdef dict wanted
-    cdef dict values
+    cdef Batch batch
     cdef long long revision
     cdef bint finished
+
+    cdef Batch compare(self, Batch wanted)

@@ -1,179 +1,74 @@
 """The indexed store of one resource."""
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.pythread cimport PyThread_get_thread_ident
-from engine._columns cimport column_of
-from engine._object cimport Object, as_object, restamped, value_in
+from engine._arrays cimport array_of
+from engine._batch cimport Batch, Pending, new_batch
+from engine._indexes cimport Index, Indexes
+from engine._json cimport Slice
+from engine._keytable cimport Wanted, hash_of, prefetch
+from engine._object cimport Object, key_of, namespace_of, view_of
 from engine._path cimport path_of
-from engine._rows cimport Place, Rows
-from engine._selectors cimport (
-    IN,
-    Requirement,
-    Term,
-    field_selector_of,
-    label_selector_of,
-    text_of_field,
-)
+from engine._query cimport Query, keys_of, namespaces_of, query_for, query_of
+from engine._ring cimport ADDED, DELETED, MODIFIED
+from engine._rows cimport PAGE_ROWS, Place, Rows, first_place, is_before, last_place, next_place, record_at
+from engine._selection cimport Selection, distinct_values, select_value
+from engine._record cimport CURRENT
+from engine._store cimport MAX_KEY, Record, Store, hold
 from engine._watchlog cimport WatchLog
+from libc.stdint cimport uint8_t, uint32_t
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from operator import itemgetter
 from typing import Any, Literal
-
-cdef enum:
-    MAX_LABEL_INDEXES = 64  # label keys that are indexed; selectors on others scan
-    ROW_BYTES = 160  # an Object, its dict entry and its place in the rows, beside JSON and strings
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 Item = Object | bytes | Mapping[str, Any]
 IndexSource = str | Callable[[Object], Iterable[str]]
 
+cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
+    void *PyUnicode_DATA(object text) noexcept
+    Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
+
+cdef enum:
+    BLOCK = 256  # keys that are looked up together
+    AHEAD = 8  # of them whose text is read ahead
+
 cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
+cdef str NAMESPACE = "namespace"  # the index that is answered by key order
 cdef str NAMESPACE_PATH = "metadata.namespace"
 
 
-# --- Indexes ----------------------------------------------------------------------------------------------------------
+cdef bint is_deletion(object type) except -1:
+    if type not in TYPES:
+        raise ValueError(f"type {type!r} is none of {', '.join(TYPES)}")
+    return type == "DELETED"
 
 
-cdef object collected(object values):
-    """No value as None, one as itself, several as a tuple."""
-    cdef tuple found = tuple(dict.fromkeys(values))
-    if not found:
-        return None
-    return found[0] if len(found) == 1 else found
-
-
-@cython.final
-cdef class Index:
-    def __init__(self, str name, source):
-        self.name = name
-        self.source = source
-        self.postings = {}
-        self.known = {}
-        if isinstance(source, str):
-            self.path = path_of(source)
-        elif not callable(source):
-            raise TypeError(f"index {name!r}: the source must be a path or a function")
-
-    cdef object values_of(self, Object obj):
-        if self.path is None:
-            try:
-                values = self.source(obj)
-                if isinstance(values, str):
-                    raise TypeError("the function must return its values in a list, not one str")
-                values = collected(values)
-                for value in values if type(values) is tuple else (values,):
-                    if value is not None and type(value) is not str:
-                        raise TypeError(f"{value!r} is no str")
-            except Exception as error:
-                raise ValueError(f"index {self.name!r} failed for {obj.key}: {error}") from error
-            return values
-        found = value_in(obj, self.path)
-        if type(found) is str:
-            return found
-        if type(found) is list:
-            return collected([text_of_field(value) for value in <list>found])
-        return None if found is None or type(found) is dict else text_of_field(found)
-
-    cdef int move(self, str key, object now) except -1:
-        """Posts the row under what it has now; None takes it out."""
-        before = self.known.get(key)
-        if before is now or before == now:
-            return 0
-        if before is not None:
-            for value in before if type(before) is tuple else (before,):
-                keys = self.postings[value]
-                (<set>keys).discard(key)
-                if not keys:
-                    del self.postings[value]
-        if now is None:
-            del self.known[key]
-            return 0
-        self.known[key] = now
-        for value in now if type(now) is tuple else (now,):
-            keys = self.postings.get(value)
-            if keys is None:
-                self.postings[value] = {key}
-            else:
-                (<set>keys).add(key)
+cdef inline int look_up(str key, Wanted *wanted) except -1:
+    """A key as the table wants it: of ASCII alone, the str's own text and hash."""
+    if PyUnicode_IS_COMPACT_ASCII(key):
+        wanted.key = <const char *>PyUnicode_DATA(key)
+        wanted.size = PyUnicode_GET_LENGTH(key)
+        wanted.hash = hash(key)
         return 0
-
-
-# --- Queries ----------------------------------------------------------------------------------------------------------
-
-
-cdef Query query_of(str namespace, object label_selector, object field_selector, Py_ssize_t limit, str after):
-    cdef Query query = Query.__new__(Query)
-    if limit < 0:
-        raise ValueError("limit must not be negative")
-    query.namespace = namespace or None
-    query.labels = label_selector_of(label_selector)
-    query.fields = field_selector_of(field_selector)
-    query.limit = limit
-    query.after = after
-    return query
-
-
-cdef Place start_of(Query query, Rows rows):
-    """Keys of a namespace stand together, behind "namespace/" and before "namespace0" ('0' follows '/')."""
-    cdef str low
-    if query.namespace is not None:
-        low = query.namespace + "/"
-        if query.after < low:
-            return rows.seek(low, False)
-    return rows.seek(query.after, True) if query.after else rows.seek("", False)
-
-
-cdef Place end_of(Query query, Rows rows):
-    return rows.seek(None if query.namespace is None else query.namespace + "0", False)
+    try:
+        wanted.key = PyUnicode_AsUTF8AndSize(key, &wanted.size)
+    except UnicodeEncodeError:  # half a character: no object has such a key, nor an empty one
+        wanted.key = b""
+        wanted.size = 0
+    wanted.hash = hash_of(wanted.key, wanted.size)
+    return 0
 
 
 @cython.final
-cdef class Query:
-    cdef bint selects(self, Object obj) except -1:
-        if self.labels is not None and not self.labels.selects(obj):
-            return False
-        return self.fields is None or self.fields.selects(obj)
-
-    cdef bint covers(self, str key) except -1:
-        if self.after and key <= self.after:
-            return False
-        return self.namespace is None or key.startswith(self.namespace + "/")
-
-    cdef list scan(self, Rows rows):
-        """Through the range of keys, in order, until enough are found."""
-        cdef Place start = start_of(self, rows), end = end_of(self, rows)
-        cdef Place stop
-        cdef list found
-        if self.labels is None and self.fields is None and self.keys is None:
-            return rows.between(start, end, self.limit, False)
-        found = []
-        while start.chunk < end.chunk or (start.chunk == end.chunk and start.row < end.row):
-            stop = end
-            if start.chunk < end.chunk:
-                stop.chunk = start.chunk + 1
-                stop.row = 0
-            for obj in rows.between(start, stop, 0, False):
-                if (self.keys is None or (<Object>obj).key in self.keys) and self.selects(<Object>obj):
-                    found.append(obj)
-                    if self.limit and len(found) == self.limit:
-                        return found
-            start.chunk += 1
-            start.row = 0
-        return found
-
-
-cdef bint walking_is_cheaper(Query query, Py_ssize_t rows) except -1:
-    """A page out of very many candidates is found sooner in the rows, which are in order, than by sorting them."""
-    cdef Py_ssize_t size = len(query.keys)
-    return query.limit > 0 and size > 64 and size * size > 16 * query.limit * rows
-
-
-# --- The cache --------------------------------------------------------------------------------------------------------
-
-
-@cython.final
+@cython.no_gc_clear
 cdef class Cache:
     """The indexed store of one resource: objects by key, by index and by selector.
     One thread writes; others read snapshots.
@@ -181,108 +76,179 @@ cdef class Cache:
     The contract of every method is in engine/_cache.pyi.
     """
 
-    def __init__(self, indexes=None, columns=(), WatchLog log=None):
-        self.objects = {}
-        self.rows = Rows.__new__(Rows)
-        self.indexes = {}
-        self.label_indexes = {}
-        self.namespaces = {}
-        self.log = log
+    def __cinit__(self):
+        self.store = Store.__new__(Store)
+        self.rows = Rows.__new__(Rows, self.store)
+        self.indexes = Indexes.__new__(Indexes, self.store, self.rows)
         self.columns = {}
+        self.malformed = {}
+
+    def __init__(self, indexes=None, columns=(), WatchLog log=None):
         if log is not None:
+            log.share(self.store)
+            self.log = log
             self.resource_version = log.resource_version
         for path in columns:
-            path_of(path)
+            self.indexes.add(path, path_of(path).text)
             self.columns[path] = None
         for name, source in dict(indexes or {}).items():
-            self.add_index(name, source)
+            self.add_source(name, source)
 
-    cdef int check_thread(self) except -1:
+    def __dealloc__(self):
+        # Views go on without columns. The store led to them, and they lead to the store.
+        if self.store is not None:
+            self.store.columns = None
+
+    # --- Writing ---
+
+    cdef int begin(self) except -1:
+        """Whoever calls this sets `writing` to false at the end."""
         cdef unsigned long here = <unsigned long>PyThread_get_thread_ident()
         if self.writer != here:
             if self.writer:
                 raise RuntimeError(f"Cache is written by thread {self.writer}, not {here}")
             self.writer = here
+        if self.writing:
+            raise RuntimeError("Cache is being written: an index function or a collected object cannot write to it")
+        if self.log is not None:
+            self.log.check_thread()
+        self.writing = True
         return 0
 
-    # --- Writing ---
-
-    cdef list values_for(self, Object obj):
-        """What each index finds in it, in the order of `indexes`; raises before anything is changed."""
-        if not obj.name:
-            raise ValueError("object has no metadata.name")
-        return [(<Index>index).values_of(obj) for index in self.indexes.values()]
-
-    cdef Object upsert(self, Object obj, list values):
-        cdef Object old = <Object>self.objects.get(obj.key)
-        cdef str key = obj.key if old is None else old.key
-        cdef Index index
-        cdef Py_ssize_t i = 0
-        self.objects[key] = obj
-        self.rows.put(key, obj)
-        for item in self.indexes.values():
-            index = <Index>item
-            index.move(key, values[i])
-            i += 1
-        for item in self.label_indexes.values():
-            index = <Index>item
-            index.move(key, index.values_of(obj))
-        self.payload += len(obj.raw)
-        if old is None:
-            self.namespaces[obj.namespace] = self.namespaces.get(obj.namespace, 0) + 1
-        else:
-            self.payload -= len(old.raw)
-        return old
-
-    cdef Object remove(self, str key):
-        cdef Object old = <Object>self.objects.pop(key, None)
-        if old is None:
-            return None
-        self.rows.remove(key)
-        for index in self.indexes.values():
-            (<Index>index).move(key, None)
-        for index in self.label_indexes.values():
-            (<Index>index).move(key, None)
-        self.payload -= len(old.raw)
-        if self.namespaces[old.namespace] == 1:
-            del self.namespaces[old.namespace]
-        else:
-            self.namespaces[old.namespace] -= 1
-        return old
-
-    cdef Object change(self, str type, Object obj, list values):
-        """One change, rows and indexes first, then the log. `values` is None for DELETED."""
-        cdef Object old
-        if values is None:
-            old = self.remove(obj.key)
-        else:
-            old = self.upsert(obj, values)
-            type = "ADDED" if old is None else "MODIFIED"
-        if obj.resource_version > self.resource_version:
-            self.resource_version = obj.resource_version
-        for path in self.columns:
-            self.columns[path] = None
-        if self.log is not None:
-            if old is not None or values is not None:
-                self.log.record(type, obj, old, obj.resource_version)
-            elif obj.resource_version > self.log.resource_version:
-                self.log.resource_version = obj.resource_version
-        return old
+    cdef Batch batch(self):
+        return new_batch(self.store, self.rows, self.indexes)
 
     def apply(self, str type not None, item not None):
-        cdef Object obj = as_object(item)
-        self.check_thread()
-        return self.change(type, obj, None if is_deletion(type) else self.values_for(obj))
+        cdef Batch batch
+        cdef bint deletion = is_deletion(type)
+        self.begin()
+        try:
+            batch = self.batch()
+            batch.add(item, deletion)
+            self.make_known(batch)
+        finally:
+            self.writing = False
+        return None if batch.changes[0].old == NULL else view_of(self.store, batch.changes[0].old)
 
     def apply_batch(self, events):
-        cdef list ready = []
-        cdef Object obj
-        self.check_thread()
-        for type, item in events:
-            obj = as_object(item)
-            ready.append((type, obj, None if is_deletion(type) else self.values_for(obj)))
-        for type, item, values in ready:
-            self.change(<str>type, <Object>item, <list>values)
+        cdef Batch batch
+        self.begin()
+        try:
+            batch = self.batch()
+            for type, item in events:
+                batch.add(item, is_deletion(type))
+            self.make_known(batch)
+        finally:
+            self.writing = False
+
+    cdef int make(self, Batch batch) except -1:
+        """All changes, in which nothing of others runs. When there is no memory for the rest, it is forgotten."""
+        cdef Py_ssize_t made = 0
+        try:
+            while made < batch.count:
+                self.change(batch, made)
+                made += 1
+        finally:
+            batch.shorten(made)
+        return 0
+
+    cdef int make_known(self, Batch batch) except -1:
+        """And tells them, as far as they were made."""
+        try:
+            self.make(batch)
+        finally:
+            self.settle()
+            self.tell(batch, 0)
+        return 0
+
+    cdef int swap(self, Batch gone, Batch wanted, long long resource_version) except -1:
+        """Deletions, then the rest; all of them are told when all are made."""
+        try:
+            self.make(gone)
+            self.make(wanted)
+            self.resource_version = resource_version
+        finally:
+            self.settle()
+            self.tell(gone, resource_version)
+            self.tell(wanted, resource_version)
+        if self.log is not None:
+            self.log.advance(resource_version)
+        return 0
+
+    cdef int change(self, Batch batch, Py_ssize_t number) except -1:
+        cdef Pending *change = &batch.changes[number]
+        cdef Record *record = change.record
+        cdef Record *old
+        cdef char[MAX_KEY] key
+        if record == NULL:
+            return 0
+        if change.deletion:
+            old = self.rows.keys.find(key, self.store.copy_key(record, key), change.hash)
+            if old == NULL:
+                return 0
+            self.rows.stage_removal(old, change.hash)
+            self.stage_columns(old.row, NULL)
+        else:
+            self.stage_columns(self.rows.stage(record, change.hash), &batch.texts[number * batch.width])
+            hold(record)  # for the rows, beside the batch's
+        change.old = self.rows.commit()
+        if change.old != NULL:
+            change.old.marks &= ~CURRENT
+        self.indexes.commit()
+        if not change.deletion:
+            record.marks |= CURRENT
+            if change.old == NULL and not self.store.namespace(record):
+                self.unscoped += 1
+        elif not self.store.namespace(record):
+            self.unscoped -= 1
+        return 0
+
+    cdef int stage_columns(self, uint32_t row, Slice *texts) except -1:
+        """Of a row that is staged itself. `texts` is NULL for a removal."""
+        try:
+            if texts == NULL:
+                self.indexes.stage_removal(row)
+            else:
+                self.indexes.stage(row, texts)
+        except BaseException:
+            self.rows.cancel()
+            raise
+        return 0
+
+    cdef int settle(self) except -1:
+        """The arrays of columns are of before."""
+        if self.arrays:
+            self.arrays = False
+            self.columns = dict.fromkeys(self.columns)
+        return 0
+
+    cdef int tell(self, Batch batch, long long replaced) except -1:
+        """Moves the revision and the log. `replaced`: the revision of all of a replacement; 0: each has its own."""
+        cdef Pending *change
+        cdef long long revision
+        cdef Py_ssize_t i
+        try:
+            for i in range(batch.count):
+                change = &batch.changes[i]
+                if change.record == NULL:
+                    continue
+                revision = replaced or change.record.revision
+                if revision > self.resource_version and not replaced:
+                    self.resource_version = revision
+                if self.log is None:
+                    continue
+                if change.deletion and change.old == NULL:
+                    if revision > self.log.resource_version:
+                        self.log.resource_version = revision
+                elif change.deletion:
+                    self.log.record(DELETED, change.record, change.old, revision)
+                else:
+                    self.log.record(ADDED if change.old == NULL else MODIFIED, change.record, change.old, revision)
+        except BaseException:
+            # A reader must not miss what the log has no memory for: it lists again.
+            self.log.expire()
+            raise
+        return 0
 
     def replace(self, items, long long resource_version):
         cdef Replacement replacement = self.replacement(resource_version)
@@ -292,237 +258,191 @@ cdef class Cache:
     def replacement(self, long long resource_version):
         cdef Replacement made = Replacement.__new__(Replacement)
         made.cache = self
-        made.wanted = {}
+        made.batch = self.batch()
         made.revision = resource_version
         return made
 
-    cdef int swap(self, dict wanted, dict values, long long resource_version) except -1:
-        """`wanted` and `values` by key. What can fail comes before the first change."""
-        cdef list logged = []
-        cdef Object old, obj
-        cdef WatchLog log = self.log
-        for key in sorted([key for key in self.objects if key not in wanted]):
-            old = <Object>self.objects[key]
-            logged.append(("DELETED", old if log is None else restamped(old, resource_version), old))
-        for entry in logged:
-            self.remove((<Object>entry[2]).key)
-        for key, found in values.items():
-            obj = <Object>wanted[key]
-            old = self.upsert(obj, <list>found)
-            logged.append(("ADDED" if old is None else "MODIFIED", obj, old))
-        self.resource_version = resource_version
-        for path in self.columns:
-            self.columns[path] = None
-        if log is not None:
-            for type, item, before in logged:
-                log.record(<str>type, <Object>item, <Object>before, resource_version)
-            log.advance(resource_version)
-        return 0
-
     def advance(self, long long resource_version):
-        self.check_thread()
-        if resource_version > self.resource_version:
-            self.resource_version = resource_version
-        if self.log is not None:
-            self.log.advance(resource_version)
+        self.begin()
+        try:
+            if resource_version > self.resource_version:
+                self.resource_version = resource_version
+            if self.log is not None:
+                self.log.advance(resource_version)
+        finally:
+            self.writing = False
 
     def add_index(self, str name not None, source not None):
-        cdef Index index
-        self.check_thread()
-        known = NAMESPACE_PATH if name == "namespace" else None
-        if name in self.indexes:
-            known = (<Index>self.indexes[name]).source
+        self.begin()
+        try:
+            self.add_source(name, source)
+        finally:
+            self.writing = False
+
+    cdef int add_source(self, str name, object source) except -1:
+        cdef Index index = <Index>self.indexes.by_name.get(name)
+        known = index.source if index is not None else NAMESPACE_PATH if name == NAMESPACE else None
         if known is not None:
             if known == source:
-                return
+                return 0
             raise ValueError(f"index {name!r} exists with another source")
-        index = Index(name, source)
-        for key, obj in self.objects.items():
-            index.move(<str>key, index.values_of(<Object>obj))
-        self.indexes[name] = index
+        self.indexes.by_name[name] = self.indexes.add(name, source)
+        return 0
 
     # --- Reading ---
 
+    cdef Record *find(self, str key) except? NULL:
+        cdef Wanted wanted
+        look_up(key, &wanted)
+        return self.rows.keys.find(wanted.key, wanted.size, wanted.hash)
+
     def get(self, str key not None):
-        return self.objects.get(key)
+        cdef Record *record = self.find(key)
+        return None if record == NULL else view_of(self.store, record)
 
     def get_many(self, keys):
-        return [self.objects.get(key) for key in keys]
+        cdef list wanted = list(keys)
+        cdef list found = []
+        cdef Py_ssize_t at
+        for at in range(0, len(wanted), <Py_ssize_t>BLOCK):
+            self.get_block(wanted, at, min(len(wanted) - at, <Py_ssize_t>BLOCK), found)
+        return found
+
+    cdef int get_block(self, list keys, Py_ssize_t first, Py_ssize_t count, list found) except -1:
+        """Held while views are made of them: that may run code of others, which may write."""
+        cdef Wanted[BLOCK] block
+        cdef Py_ssize_t i
+        for i in range(count):
+            if first + i + AHEAD < len(keys):
+                prefetch(PyList_GET_ITEM(keys, first + i + AHEAD))
+            look_up(<str?>keys[first + i], &block[i])
+        self.rows.keys.find_many(block, count)
+        for i in range(count):
+            if block[i].found != NULL:
+                hold(block[i].found)
+        try:
+            for i in range(count):
+                found.append(None if block[i].found == NULL else view_of(self.store, block[i].found))
+        finally:
+            for i in range(count):
+                if block[i].found != NULL:
+                    self.store.drop(block[i].found)
+        return 0
 
     def list(self, str namespace=None, label_selector=None, field_selector=None, *, Py_ssize_t limit=0,
              str after not None=""):
         cdef Query query = query_of(namespace, label_selector, field_selector, limit, after)
-        cdef list found
-        if query.labels is None and query.fields is None:
-            return query.scan(self.rows)
-        self.narrow(query, None)
-        if query.keys is None or walking_is_cheaper(query, len(self.objects)):
-            return query.scan(self.rows)
-        found = []
-        for key in sorted(query.keys):
-            if query.covers(key):
-                obj = self.objects[key]
-                if query.selects(<Object>obj):
-                    found.append(obj)
-                    if len(found) == limit:
-                        break
-        return found
+        return query.find(self.indexes, self.has_no_namespace())
 
-    cdef int narrow(self, Query query, list why) except -1:
-        """Finds the smallest set of keys that indexes know to hold all matches. When they answer the label selector to
-        the last requirement, it is taken off the query."""
-        cdef list known = []  # (size, how, keys)
-        cdef Py_ssize_t answered = 0
-        cdef Requirement requirement
-        cdef Term term
-        cdef Index index
-        cdef set keys
-        if query.labels is not None:
-            for item in query.labels.terms:
-                requirement = <Requirement>item
-                index = self.label_index(requirement.key) if requirement.operator == IN else None
-                if index is not None:
-                    keys = gathered(index.postings, requirement.values)
-                    known.append((len(keys), f"label {requirement.key}", keys))
-                    answered += 1
-        if query.fields is not None:
-            for item in query.fields.terms:
-                term = <Term>item
-                keys = self.field_keys(query, term) if term.equal and term.value else None
-                if keys is not None:
-                    known.append((len(keys), f"field {term.path.text}", keys))
-        known.sort(key=itemgetter(0))
-        if query.labels is not None and answered == len(query.labels.terms):
-            query.labels = None
-            query.keys = known[0][2] if len(known) == 1 else set.intersection(*[entry[2] for entry in known])
-        elif known:
-            query.keys = known[0][2]
-        if why is not None:
-            why += known
-        return 0
+    cdef bint has_no_namespace(self) noexcept:
+        return self.unscoped == self.rows.now.count
 
-    cdef Index label_index(self, str name):
-        cdef Index index = <Index>self.label_indexes.get(name)
+    cdef Query having(self, str name, str value):
+        """What has a value in an index. KeyError for an unknown one."""
+        cdef Index index = <Index>self.indexes.by_name.get(name)
         if index is not None:
-            return index
-        if len(self.label_indexes) >= MAX_LABEL_INDEXES or (self.writer and not self.is_writer()):
-            return None
-        index = Index(name, f"metadata.labels['{name}']")
-        for key, obj in self.objects.items():
-            index.move(<str>key, index.values_of(<Object>obj))
-        self.label_indexes[name] = index
-        return index
-
-    cdef bint is_writer(self) noexcept:
-        return self.writer == <unsigned long>PyThread_get_thread_ident()
-
-    cdef set field_keys(self, Query query, Term term):
-        """Keys that can have this value at this path, when that is known without a scan."""
-        cdef Index index
-        if term.path.text == "metadata.name":
-            key = term.value if query.namespace is None else f"{query.namespace}/{term.value}"
-            if query.namespace is not None or self.namespaces.get("", 0) == len(self.objects):
-                return {key} if key in self.objects else set()
-        for item in self.indexes.values():
-            index = <Index>item
-            if index.path is not None and index.path.text == term.path.text:
-                return index.postings.get(term.value, set())
-        return None
+            return query_for(select_value(index.column, value))
+        if name != NAMESPACE:
+            raise KeyError(name)
+        return query_of(value, None, None, 0, "")
 
     def by_index(self, str name not None, str value not None):
-        objects = self.objects
-        return [objects[key] for key in self.index_keys(name, value)]
+        if name == NAMESPACE and not value:
+            return [obj for obj in self.list() if not namespace_of(<Object>obj)]
+        return self.having(name, value).objects(self.rows)
 
     def index_keys(self, str name not None, str value not None):
-        cdef Query query
-        if name == "namespace" and "namespace" not in self.indexes:
-            if value:
-                query = query_of(value, None, None, 0, "")
-                return self.rows.between(start_of(query, self.rows), end_of(query, self.rows), 0, True)
-            return [key for key in self.keys() if not (<Object>self.objects[key]).namespace]
-        return sorted((<Index>self.indexes[name]).postings.get(value, ()))
+        if name == NAMESPACE and not value:
+            return [key_of(<Object>obj) for obj in self.by_index(name, value)]
+        return self.having(name, value).keys(self.rows)
 
     def index_size(self, str name not None, str value not None):
-        if name == "namespace" and "namespace" not in self.indexes:
-            return self.namespaces.get(value, 0)
-        return len((<Index>self.indexes[name]).postings.get(value, ()))
+        cdef Query query
+        if name == NAMESPACE and not value:
+            return self.unscoped
+        query = self.having(name, value)
+        return (<Selection>query.selections[0]).rows if query.selections else query.steps(self.rows)
 
     def index_values(self, str name not None):
-        if name == "namespace" and "namespace" not in self.indexes:
-            return sorted(self.namespaces)
-        return sorted((<Index>self.indexes[name]).postings)
+        cdef Index index = <Index>self.indexes.by_name.get(name)
+        if index is not None:
+            return distinct_values(index.column)
+        if name != NAMESPACE:
+            raise KeyError(name)
+        return namespaces_of(self.rows)
 
     def column(self, str path not None):
         found = self.columns[path]
         if found is None:
-            objects = query_of(None, None, None, 0, "").scan(self.rows)
-            found = self.columns[path] = column_of(objects, path_of(path))
+            found = self.columns[path] = self.array(<Index>self.indexes.by_path[path])
+            self.arrays = True
         return found
 
+    cdef object array(self, Index index):
+        cdef Place place = first_place()
+        cdef Py_ssize_t count = self.rows.now.count, i
+        cdef bint collecting
+        cdef uint32_t *rows = <uint32_t *>PyMem_Malloc(count * sizeof(uint32_t))
+        if rows == NULL:
+            raise MemoryError
+        for i in range(count):
+            rows[i] = self.rows.now.chunks[place.chunk].rows[place.at]
+            place = next_place(self.rows.now, place)
+        collecting = PyGC_Disable()  # as in _query: a column is read until the next write
+        try:
+            array, malformed = array_of(index.column, rows, count)
+        finally:
+            PyMem_Free(rows)
+            if collecting:
+                PyGC_Enable()
+        self.malformed[index.path.text] = malformed
+        return array
+
     def keys(self):
-        return self.rows.between(self.rows.seek("", False), self.rows.seek(None, False), 0, True)
+        return query_of(None, None, None, 0, "").keys(self.rows)
 
     def __len__(self):
-        return len(self.objects)
+        return self.rows.now.count
 
     def __contains__(self, key):
-        return key in self.objects
+        return type(key) is str and self.find(<str>key) != NULL
 
     def snapshot(self):
         cdef Snapshot made = Snapshot.__new__(Snapshot)
-        made.rows = self.rows.fork()
+        made.store = self.store
+        made.fork = self.rows.fork()
         made.resource_version = self.resource_version
         return made
 
     def explain(self, str namespace=None, label_selector=None, field_selector=None):
         cdef Query query = query_of(namespace, label_selector, field_selector, 0, "")
-        cdef list why = []
-        if query.labels is not None or query.fields is not None:
-            self.narrow(query, why)
-        if why:
-            return f"{', '.join([f'{how} ({size} keys)' for size, how, _ in why])}: {len(query.keys)} objects looked at"
-        if query.namespace is not None:
-            return f"namespace {query.namespace}: {self.namespaces.get(query.namespace, 0)} objects looked at"
-        return f"no index: {len(self.objects)} objects looked at"
+        return query.explained(self.indexes, self.has_no_namespace())
 
     @property
     def nbytes(self):
-        cdef long long held = self.payload + ROW_BYTES * len(self.objects) + sys.getsizeof(self.objects)
-        for index in [*self.indexes.values(), *self.label_indexes.values()]:
-            held += sys.getsizeof((<Index>index).postings) + sys.getsizeof((<Index>index).known)
-            for keys in (<Index>index).postings.values():
-                held += sys.getsizeof(keys)
-        return held
+        return self.store.nbytes() + self.rows.nbytes() + self.indexes.nbytes()
 
     def stats(self):
         return {
-            "objects": len(self.objects),
-            "payload_bytes": self.payload,
+            "objects": len(self),
             "bytes": self.nbytes,
-            "indexes": len(self.indexes) + 1,
-            "label_indexes": len(self.label_indexes),
-            "namespaces": len(self.namespaces),
+            "store_bytes": self.store.nbytes(),
+            "row_bytes": self.rows.nbytes(),
+            "column_bytes": self.indexes.nbytes(),
+            "columns": self.indexes.count,
+            "indexes": len(self.indexes.by_name) + 1,
+            "malformed": sum(self.malformed.values()),
+            "records": self.store.records,
+            "snapshots": self.rows.fork_count,
             "resource_version": self.resource_version,
         }
-
-
-cdef bint is_deletion(object type) except -1:
-    if type not in TYPES:
-        raise ValueError(f"type {type!r} is none of {', '.join(TYPES)}")
-    return type == "DELETED"
-
-
-cdef set gathered(dict postings, tuple values):
-    """The keys under any of the values; the set itself when there is one value."""
-    if len(values) == 1:
-        return postings.get(values[0], set())
-    return set().union(*[postings[value] for value in values if value in postings])
 
 
 # --- Snapshots and replacements ---------------------------------------------------------------------------------------
 
 
 @cython.final
+@cython.no_gc
 cdef class Snapshot:
     """One moment of a Cache; the same reading methods."""
 
@@ -530,17 +450,26 @@ cdef class Snapshot:
         raise TypeError("use Cache.snapshot")
 
     def get(self, str key not None):
-        return self.rows.find(key)
+        cdef Rows rows = self.fork.rows
+        cdef bytes text = key.encode(errors="surrogatepass")
+        cdef Place place = rows.seek(self.fork.moment, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), False)
+        cdef Record *record
+        if not is_before(place, last_place(self.fork.moment)):
+            return None
+        record = record_at(self.fork.moment, place)
+        if not self.store.is_key(record, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
+            return None
+        return view_of(self.store, record)
 
     def list(self, str namespace=None, label_selector=None, field_selector=None, *, Py_ssize_t limit=0,
              str after not None=""):
-        return query_of(namespace, label_selector, field_selector, limit, after).scan(self.rows)
+        return query_of(namespace, label_selector, field_selector, limit, after).scan(self.store, self.fork)
 
     def keys(self):
-        return self.rows.between(self.rows.seek("", False), self.rows.seek(None, False), 0, True)
+        return keys_of(self.fork.rows, self.fork.moment, first_place(), last_place(self.fork.moment))
 
     def __len__(self):
-        return self.rows.count
+        return self.fork.moment.count
 
 
 @cython.final
@@ -551,30 +480,66 @@ cdef class Replacement:
         raise TypeError("use Cache.replacement")
 
     def add(self, items):
-        cdef Object obj
-        for item in items:
-            obj = as_object(item)
-            if not obj.name:
-                raise ValueError("object has no metadata.name")
-            self.wanted[obj.key] = obj
+        self.cache.begin()
+        try:
+            if self.finished:
+                raise RuntimeError("the replacement is finished")
+            for item in items:
+                self.batch.add(item, False)
+        finally:
+            self.cache.writing = False
 
     def finish(self, long long resource_version=0):
+        cdef Batch wanted, gone
+        self.cache.begin()
+        try:
+            if self.finished:
+                raise RuntimeError("the replacement is finished")
+            self.finished = True
+            wanted = self.batch
+            self.batch = None
+            wanted.widen()
+            gone = self.compare(wanted)
+            self.cache.swap(gone, wanted, resource_version or self.revision)
+        finally:
+            self.cache.writing = False
+
+    cdef Batch compare(self, Batch wanted):
+        """The deletions of what is not wanted any more. What is as it was is taken off `wanted`."""
         cdef Cache cache = self.cache
-        cdef dict values = {}
-        cdef Object obj, old
-        if self.finished:
-            raise RuntimeError("the replacement is finished")
-        cache.check_thread()
-        for key, item in self.wanted.items():
-            obj = <Object>item
-            old = <Object>cache.objects.get(key)
-            if old is None or not is_same(old, obj):
-                values[key] = cache.values_for(obj)
-        self.finished = True
-        cache.swap(self.wanted, values, resource_version or self.revision)
+        cdef Rows rows = cache.rows
+        cdef Batch gone = cache.batch()
+        cdef Place place = first_place()
+        cdef Record *old
+        cdef Record *record
+        cdef char[MAX_KEY] key
+        cdef Py_ssize_t i, size
+        cdef uint8_t *kept = <uint8_t *>PyMem_Calloc(rows.now.page_count * PAGE_ROWS, 1)  # by row
+        if kept == NULL:
+            raise MemoryError
+        gone.width = 0  # deletions bring nothing
+        try:
+            for i in range(wanted.count):
+                record = wanted.changes[i].record
+                old = rows.keys.find(key, cache.store.copy_key(record, key), wanted.changes[i].hash)
+                if old == NULL:
+                    continue
+                kept[old.row] = True
+                if is_same(cache.store, old, record):
+                    wanted.changes[i].record = NULL
+                    cache.store.drop(record)
+            while is_before(place, last_place(rows.now)):
+                old = record_at(rows.now, place)
+                place = next_place(rows.now, place)
+                if not kept[old.row]:
+                    size = cache.store.copy_key(old, key)
+                    gone.add_removal(old, hash_of(key, size))
+        finally:
+            PyMem_Free(kept)
+        return gone
 
 
-cdef bint is_same(Object old, Object new) except -1:
-    if old.resource_version or new.resource_version:
-        return old.resource_version == new.resource_version
-    return old.raw == new.raw
+cdef bint is_same(Store store, Record *old, Record *new) except -1:
+    if old.revision or new.revision:
+        return old.revision == new.revision
+    return store.raw(old) == store.raw(new)

@@ -1,11 +1,10 @@
 """From JSON bytes to packed sections.
 
-An object is first walked along the templates of a hint, its older version or a sibling: if all of it fits, it is valid
-and all that is to be known of it is known, without a scan. What fits nothing that is known is scanned, cut into sections
-and looked up by shape; a shape that comes the second time is kept.
+An object is first walked along the templates of a hint, its older version or a sibling: if all of it fits, it is valid,
+and what is to be known of it is known, without a scan. What fits nothing known is scanned, cut into sections and looked
+up by shape; a shape that comes the second time is kept.
 """
 
-cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport section_text, set_key
@@ -35,7 +34,6 @@ from engine._shape cimport (
     token_at,
 )
 from engine._template cimport (
-    Known,
     Stop,
     Template,
     Walk,
@@ -47,7 +45,7 @@ from engine._template cimport (
     pack_section,
     template_of,
 )
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
@@ -84,7 +82,7 @@ cdef int open_encoding() except -1:
 open_encoding()
 
 
-# --- What is known of the object ----------------------------------------------------------------------------------------
+# --- What is known of the object --------------------------------------------------------------------------------------
 
 
 cdef int take_key(Slice *values) except -1:
@@ -165,7 +163,7 @@ cdef int relate(Record *hint, Keys keys) noexcept:
     return 0
 
 
-# --- Along the hint's templates ------------------------------------------------------------------------------------------
+# --- Along the hint's templates ---------------------------------------------------------------------------------------
 
 
 cdef bint walk_along(Template *template, uint32_t number, const char *start) noexcept:
@@ -257,7 +255,7 @@ cdef bint locate_values(uint32_t number, Py_ssize_t first, Py_ssize_t behind) no
     return True
 
 
-# --- By scanning -------------------------------------------------------------------------------------------------------
+# --- By scanning ------------------------------------------------------------------------------------------------------
 
 
 cdef int scan_object(Record *hint, Catalog catalog, Keys keys, list paths, long long record_bytes) except -1:
@@ -347,7 +345,7 @@ cdef Shape *make_shape(uint32_t number, const Section *section, uint64_t frame, 
 
 cdef int resolve_places(Shape *shape, const Section *section, Catalog catalog, list paths) except -1:
     """Where in the shape's text the values of watched paths stand."""
-    cdef uint32_t first = shape.place_count, i, token
+    cdef uint32_t first = shape.place_count, i
     cdef Py_ssize_t found
     cdef Place place
     cdef Slice span
@@ -431,7 +429,7 @@ cdef int expect(Shape *shape, uint32_t path, uint8_t kind, uint8_t rule) noexcep
     return 0
 
 
-# --- What siblings share ---------------------------------------------------------------------------------------------------
+# --- What siblings share ----------------------------------------------------------------------------------------------
 
 
 cdef int share_values(Record *hint, Catalog catalog, Keys keys) except -1:
@@ -514,7 +512,7 @@ cdef Template *worthwhile(Template *common, Template *present, Shape *shape) noe
     return common
 
 
-# --- The whole -----------------------------------------------------------------------------------------------------------
+# --- The whole --------------------------------------------------------------------------------------------------------
 
 
 cdef int read_object(const char *data, Py_ssize_t size, Record *hint, Catalog catalog, Keys keys, list paths,

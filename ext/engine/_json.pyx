@@ -2,11 +2,10 @@
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp, memset
+from engine._scalars cimport NO_FAULT, Fault
 from engine._scan cimport (
     ARRAY,
-    Fault,
     KEY,
-    NO_FAULT,
     NUMBER,
     OBJECT,
     STRING,
@@ -21,6 +20,9 @@ from engine._scan cimport (
 )
 
 import orjson
+
+cdef extern from "skip.h" nogil:
+    const char *engine_container_end(const char *p, const char *end) noexcept
 
 cdef enum:
     LONG_NUMBER = 19  # digits; a shorter integer always fits 64 bits
@@ -58,24 +60,13 @@ cdef inline const char *skip_scalar(const char *p, const char *end) noexcept nog
 
 
 cdef const char *skip_value(const char *p, const char *end) noexcept nogil:
-    cdef Py_ssize_t depth = 0
-    while p < end:
-        if p[0] == c'"':
-            p = skip_string(p, end)
-        elif p[0] == c"{" or p[0] == c"[":
-            depth += 1
-            p += 1
-        elif p[0] == c"}" or p[0] == c"]":
-            depth -= 1
-            p += 1
-        elif depth == 0:
-            return skip_scalar(p, end)
-        else:
-            p += 1
-            continue
-        if depth == 0:
-            return p
-    return end
+    if p >= end:
+        return end
+    if p[0] == c'"':
+        return skip_string(p, end)
+    if p[0] == c"{" or p[0] == c"[":
+        return engine_container_end(p, end)
+    return skip_scalar(p, end)
 
 
 cdef inline bint is_key(const char *p, const char *end, const char *name, Py_ssize_t size) noexcept nogil:

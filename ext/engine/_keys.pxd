@@ -20,6 +20,9 @@ cdef struct Prefix:
     char text[1]
 
 
+cdef long long PREFIXES  # that exist at this moment, of all stores
+
+
 @cython.final
 cdef class Keys:
     """The prefixes of one store's keys."""

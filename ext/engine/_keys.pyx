@@ -143,6 +143,7 @@ cdef class Keys:
         return prefix
 
     cdef Prefix *add(self, const char *text, Py_ssize_t size, Py_ssize_t namespace_size) except NULL:
+        global PREFIXES
         cdef Prefix *prefix
         cdef uint32_t bucket
         cdef str namespace = sys.intern(text[:namespace_size].decode())
@@ -168,6 +169,7 @@ cdef class Keys:
         bucket = hash_of(text, size) & self.bucket_mask
         prefix.next = self.buckets[bucket]
         self.buckets[bucket] = prefix
+        PREFIXES += 1
         self.prefixes[prefix.number] = prefix
         self.held += 1
         self.bytes += malloc_usable_size(prefix) + BLOCK
@@ -203,6 +205,7 @@ cdef class Keys:
 
     cdef int drop(self, Prefix *prefix) noexcept:
         """One record less; the last one takes the prefix along."""
+        global PREFIXES
         cdef Prefix **place
         cdef PyObject *namespace = prefix.namespace
         prefix.refs -= 1
@@ -215,6 +218,7 @@ cdef class Keys:
         self.prefixes[prefix.number] = <Prefix *>(<uintptr_t>self.free_number << 1 | 1)
         self.free_number = prefix.number
         self.held -= 1
+        PREFIXES -= 1
         self.bytes -= malloc_usable_size(prefix) + BLOCK
         free(prefix)
         Py_XDECREF(namespace)

@@ -1,187 +1,201 @@
 """The view of one object, and paths into it."""
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItemWithError
+from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject
-from engine._json cimport Slice, is_plain, loads_exact, locate, spliced, value_at
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from engine._header cimport ODD, PLAIN, UNKNOWN, Header, Plainness, plainness_of, read_header
+from engine._json cimport Slice, loads_exact, locate, spliced, value_at
 from engine._path cimport Path, path_of
-from engine._store cimport Record, Store
+from engine._record cimport CURRENT, VIEWED, Record, hold
+from engine._store cimport LIVE, ColumnReader, Store
+from engine._views cimport encoded, view
+from libc.stdint cimport int64_t, uint64_t
 
-import json
-from collections.abc import ItemsView, Mapping, Sequence, ValuesView
-
-import orjson
+from collections.abc import Mapping
 
 cdef enum:
     MAX_PARSED = 8192  # objects that keep their parsed form; a power of two
     MAX_PARSED_BYTES = 16 << 20  # and their JSON in all: parsed it takes some five times as much
+    MAX_DECODED = 8192  # views of records that keep their bytes; a power of two
+    MAX_DECODED_BYTES = 16 << 20
+    SEATS = 2 * MAX_PARSED  # a power of two
+    SEAT_SHIFT = 64 - 14  # leaves a number below SEATS of 64 bits
+    SMALL_CONTAINER = 512  # bytes; a larger one is taken from the parsed form
+    MAX_FOUND = 32  # values that a view keeps with its bytes
+    MAX_VERSION_DIGITS = 18  # always fit 64 bits
+
+cdef Path UID = path_of("metadata.uid")
+cdef Path GENERATION = path_of("metadata.generation")
+cdef Path LABELS = path_of("metadata.labels")
+cdef Path ANNOTATIONS = path_of("metadata.annotations")
+cdef Path OWNERS = path_of("metadata.ownerReferences")
+cdef Path FINALIZERS = path_of("metadata.finalizers")
+cdef Path DELETION = path_of("metadata.deletionTimestamp")
+cdef Path KIND = path_of("kind")
+cdef Path API_VERSION = path_of("apiVersion")
 
 
-# --- Read-only views --------------------------------------------------------------------------------------------------
+# --- What is kept of objects ------------------------------------------------------------------------------------------
 
 
-cdef inline object view(object value):
-    cdef MapView mapping
-    cdef ListView sequence
-    if type(value) is dict:
-        mapping = MapView.__new__(MapView)
-        mapping.data = <dict>value
-        return mapping
-    if type(value) is list:
-        sequence = ListView.__new__(ListView)
-        sequence.data = <list>value
-        return sequence
-    return value
+cdef struct Kept:
+    PyObject *view
+    Py_ssize_t size  # of its JSON
 
 
-cdef object plain(object value):
-    """The dict or list behind a view, for encoders and comparisons inside this module."""
-    if type(value) is MapView:
-        return (<MapView>value).data
-    if type(value) is ListView:
-        return (<ListView>value).data
-    return value
+cdef struct Seat:
+    Record *record  # NULL: free
+    PyObject *view
 
 
-cdef object editable(object value):
-    """A deep copy made of dicts and lists."""
-    value = plain(value)
-    if type(value) is dict:
-        return {key: editable(member) for key, member in (<dict>value).items()}
-    if type(value) is list:
-        return [editable(member) for member in <list>value]
-    return value
+# The objects whose parsed form is kept, the oldest overwritten first; owned. What is parsed costs five times its bytes
+# and the garbage collector's time; what is read is mostly what was written last.
+cdef Kept[MAX_PARSED] PARSED
+cdef Py_ssize_t FIRST_PARSED = 0  # the oldest one's position; positions only grow
+cdef Py_ssize_t NEXT_PARSED = 0
+cdef Py_ssize_t PARSED_BYTES = 0
+# Where those over records are found by their record: linear probing, at most half full. Such a record is VIEWED, and
+# cannot be freed meanwhile, since its view holds it. Borrowed: PARSED owns them.
+cdef Seat[SEATS] VIEWS
+# The views of records that keep their bytes, likewise, and what was found in them. Borrowed: a view that dies leaves
+# NULL.
+cdef PyObject *DECODED[MAX_DECODED]
+cdef Py_ssize_t FIRST_DECODED = 0
+cdef Py_ssize_t NEXT_DECODED = 0
+cdef Py_ssize_t DECODED_BYTES = 0
 
 
-cdef bint is_flat(dict data) except -1:
-    for value in data.values():
-        if type(value) is dict or type(value) is list:
-            return False
-    return True
+cdef inline Py_ssize_t home_of(Record *record) noexcept:
+    # Fibonacci hashing: addresses differ in bits that are neither the lowest nor the highest.
+    return <Py_ssize_t>((<uint64_t>record * <uint64_t>0x9E3779B97F4A7C15) >> SEAT_SHIFT)
 
 
-@cython.final
-cdef class MapView:
-    """A JSON object that can only be read."""
-
-    def __init__(self):
-        raise TypeError("views come from an Object")
-
-    def __getitem__(self, key):
-        return view(self.data[key])
-
-    def get(self, key, default=None, /):
-        cdef object value = self.data.get(key, default)
-        return view(value) if value is not default else default
-
-    def __contains__(self, key):
-        return key in self.data
-
-    def __iter__(self):
-        return iter(self.data)
-
-    def __len__(self):
-        return len(self.data)
-
-    def keys(self):
-        return self.data.keys()
-
-    def values(self):
-        return self.data.values() if is_flat(self.data) else ValuesView(self)
-
-    def items(self):
-        return self.data.items() if is_flat(self.data) else ItemsView(self)
-
-    def to_dict(self):
-        return editable(self)
-
-    def __deepcopy__(self, memo):
-        return editable(self)
-
-    def __eq__(self, other):
-        other = plain(other)
-        return self.data == other if isinstance(other, Mapping) else NotImplemented
-
-    __hash__ = None
-
-    def __repr__(self):
-        return repr(self.data)
+cdef inline Py_ssize_t seat_of(Record *record) noexcept:
+    """Where it sits; the free seat where it could when it does not."""
+    cdef Py_ssize_t at = home_of(record)
+    while VIEWS[at].record != NULL and VIEWS[at].record != record:
+        at = (at + 1) & (SEATS - 1)
+    return at
 
 
-@cython.final
-cdef class ListView:
-    """A JSON array that can only be read."""
-
-    def __init__(self):
-        raise TypeError("views come from an Object")
-
-    def __getitem__(self, index):
-        return view((<object>self.data)[index])
-
-    def __contains__(self, value):
-        return plain(value) in self.data
-
-    def __iter__(self):
-        for value in self.data:
-            yield view(value)
-
-    def __reversed__(self):
-        for value in reversed(self.data):
-            yield view(value)
-
-    def __len__(self):
-        return len(self.data)
-
-    def index(self, value, /, *bounds):
-        return self.data.index(plain(value), *bounds)
-
-    def count(self, value, /):
-        return self.data.count(plain(value))
-
-    def to_list(self):
-        return editable(self)
-
-    def __deepcopy__(self, memo):
-        return editable(self)
-
-    def __eq__(self, other):
-        other = plain(other)
-        return self.data == other if isinstance(other, list) else NotImplemented
-
-    __hash__ = None
-
-    def __repr__(self):
-        return repr(self.data)
+cdef void seat(Object obj) noexcept:
+    cdef Py_ssize_t at = seat_of(obj.record)
+    VIEWS[at].record = obj.record
+    VIEWS[at].view = <PyObject *>obj
+    obj.record.marks |= VIEWED
 
 
-Mapping.register(MapView)
-Sequence.register(ListView)
+cdef void unseat(Object obj) noexcept:
+    """Those behind move up, so that no search ends before them."""
+    cdef Py_ssize_t gap = seat_of(obj.record), at = gap
+    obj.record.marks &= ~VIEWED
+    while True:
+        at = (at + 1) & (SEATS - 1)
+        if VIEWS[at].record == NULL:
+            break
+        if ((at - home_of(VIEWS[at].record)) & (SEATS - 1)) >= ((at - gap) & (SEATS - 1)):
+            VIEWS[gap] = VIEWS[at]
+            gap = at
+    VIEWS[gap].record = NULL
 
 
-# --- The object -------------------------------------------------------------------------------------------------------
+cdef int keep_parsed(Object obj, dict document, Py_ssize_t size) except -1:
+    global NEXT_PARSED, PARSED_BYTES
+    obj.document = document
+    PARSED_BYTES += size
+    while NEXT_PARSED - FIRST_PARSED == MAX_PARSED or (
+        PARSED_BYTES > MAX_PARSED_BYTES and NEXT_PARSED > FIRST_PARSED
+    ):
+        forget_oldest()
+    Py_INCREF(obj)
+    PARSED[NEXT_PARSED & (MAX_PARSED - 1)].view = <PyObject *>obj
+    PARSED[NEXT_PARSED & (MAX_PARSED - 1)].size = size
+    NEXT_PARSED += 1
+    if obj.record != NULL and not obj.record.marks & VIEWED:
+        seat(obj)
+    return 0
 
 
-cdef bytes encoded(object document):
-    """In bytes of just that size: orjson's are cut from a larger buffer, whose rest memory that is kept would waste."""
-    cdef bytes cut
-    try:
-        cut = orjson.dumps(document, default=_plain_or_error)
-        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(cut), len(cut))
-    except TypeError as error:
-        if "64-bit" not in str(error):
-            raise ValueError(f"cannot be written as JSON: {error}") from None
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=_plain_or_error).encode()
+cdef int forget_oldest() except -1:
+    global FIRST_PARSED, PARSED_BYTES
+    cdef Kept *oldest = &PARSED[FIRST_PARSED & (MAX_PARSED - 1)]
+    cdef Object obj = <Object>oldest.view
+    cdef dict _document = obj.document
+    FIRST_PARSED += 1
+    PARSED_BYTES -= oldest.size
+    obj.document = None
+    if obj.record != NULL and obj.record.marks & VIEWED and VIEWS[seat_of(obj.record)].view == <PyObject *>obj:
+        unseat(obj)
+    # The ring's own reference; `obj` and `_document` go with this frame, when all is in order again.
+    Py_DECREF(obj)
+    return 0
 
 
-def _plain_or_error(value):
-    """What encoders do with a view."""
-    found = plain(value)
-    if found is value:
-        if isinstance(value, Mapping):
-            return dict(value)
-        raise TypeError(f"{type(value).__name__} is no JSON type")
-    return found
+cdef void keep_decoded(Object obj, bytes raw) noexcept:
+    global FIRST_DECODED, NEXT_DECODED, DECODED_BYTES
+    cdef PyObject *oldest
+    obj.data = raw
+    DECODED_BYTES += len(raw)
+    while NEXT_DECODED - FIRST_DECODED == MAX_DECODED or (
+        DECODED_BYTES > MAX_DECODED_BYTES and NEXT_DECODED > FIRST_DECODED
+    ):
+        oldest = DECODED[FIRST_DECODED & (MAX_DECODED - 1)]
+        FIRST_DECODED += 1
+        if oldest != NULL:
+            DECODED_BYTES -= len((<Object>oldest).data)
+            (<Object>oldest).decoded_at = 0
+            (<Object>oldest).data = None  # bytes and JSON values: no code of others runs
+            (<Object>oldest).found = None
+    DECODED[NEXT_DECODED & (MAX_DECODED - 1)] = <PyObject *>obj
+    NEXT_DECODED += 1
+    obj.decoded_at = NEXT_DECODED
+
+
+def forget():
+    while FIRST_PARSED < NEXT_PARSED:
+        forget_oldest()
+
+
+# --- From bytes and dicts ---------------------------------------------------------------------------------------------
+
+
+cdef inline str text_at(Slice place):
+    return "" if place.start == NULL else <str>value_at(place)
+
+
+cdef int64_t version_of(str text) except -1:
+    """As the store reads it: 0 for what is no number in its shortest form."""
+    if not text or text[0] == "0" or len(text) > MAX_VERSION_DIGITS or not text.isascii() or not text.isdecimal():
+        return 0
+    return int(text)
+
+
+cdef int set_names(Object obj, str name, str namespace, str uid, str version) except -1:
+    obj.name_text = name
+    obj.namespace_text = namespace
+    obj.key_text = namespace + "/" + name if namespace else name
+    obj.uid_text = uid
+    obj.revision = version_of(version)
+    return 0
+
+
+cdef Object made(Object obj, bytes raw):
+    """An empty object becomes one over bytes that nobody looked at yet."""
+    cdef Header header
+    read_header(raw, &header)
+    if header.repeats:
+        return adopted(obj, raw, document_of(raw), ODD)
+    obj.data = raw
+    obj.plain = header.plain
+    set_names(obj, text_at(header.name), text_at(header.namespace), text_at(header.uid), text_at(header.version))
+    return obj
+
+
+cdef inline str text_of(dict members, str name):
+    cdef PyObject *value = PyDict_GetItemWithError(members, name)
+    return <str>value if value != NULL and type(<object>value) is str else ""
 
 
 cdef dict document_of(bytes raw):
@@ -191,165 +205,291 @@ cdef dict document_of(bytes raw):
     return <dict>document
 
 
-cdef inline str text_of(dict document, str name):
-    cdef PyObject *value = PyDict_GetItemWithError(document, name)
-    if value == NULL or type(<object>value) is not str:
-        return ""
-    return <str>value
-
-
-cdef long long version_of(dict metadata) except? -1:
-    cdef str text = text_of(metadata, "resourceVersion")
-    if not text or len(text) > 18 or not text.isascii() or not text.isdecimal():
-        return 0
-    return int(text)
-
-
-cdef Object made(bytes raw, dict document):
-    cdef Object obj = Object.__new__(Object)
-    cdef dict metadata
-    obj.raw = raw
-    obj.keep(document)
-    metadata = obj.metadata()
-    obj.name = text_of(metadata, "name")
-    obj.namespace = text_of(metadata, "namespace")
-    obj.uid = text_of(metadata, "uid")
-    obj.resource_version = version_of(metadata)
-    obj.key = obj.namespace + "/" + obj.name if obj.namespace else obj.name
+cdef Object adopted(Object obj, bytes raw, dict document, Plainness plain):
+    """The same of bytes whose parsed form is there."""
+    metadata = document.get("metadata")
+    if type(metadata) is not dict:
+        metadata = {}
+    set_names(
+        obj,
+        text_of(metadata, "name"),
+        text_of(metadata, "namespace"),
+        text_of(metadata, "uid"),
+        text_of(metadata, "resourceVersion"),
+    )
+    obj.data = raw
+    obj.plain = plain
+    keep_parsed(obj, document, len(raw))
     return obj
+
+
+cdef bytes bytes_from(object item):
+    if type(item) is bytes:
+        return <bytes>item
+    if isinstance(item, (bytearray, memoryview)):
+        return bytes(item)
+    if not isinstance(item, (Mapping, dict)):
+        raise ValueError(f"expected a JSON object, not {type(item).__name__}")
+    return encoded(item)
 
 
 cdef Object as_object(object item):
     """What a table accepts as an item."""
     if type(item) is Object:
         return <Object>item
-    if type(item) is bytes:
-        return made(<bytes>item, document_of(<bytes>item))
-    if isinstance(item, (bytearray, memoryview)):
-        raw = bytes(item)
-        return made(raw, document_of(raw))
-    if not isinstance(item, (Mapping, dict)):
-        raise ValueError(f"expected a JSON object, not {type(item).__name__}")
-    raw = encoded(item)
-    return made(raw, document_of(raw))
+    return made(Object.__new__(Object), bytes_from(item))
 
 
 cdef Object restamped(Object obj, long long resource_version):
     """The same state at another revision."""
-    raw = spliced(obj.raw, resource_version)
-    return made(raw, document_of(raw))
+    cdef Record *record
+    if obj.record == NULL:
+        return as_object(spliced(raw_of(obj), resource_version))
+    record = obj.store.restamp(obj.record, resource_version)
+    try:
+        return view_of(obj.store, record)
+    finally:
+        obj.store.drop(record)
+
+
+# --- Over records -----------------------------------------------------------------------------------------------------
 
 
 cdef Object view_of(Store store, Record *record):
-    """The object of a record, which the view holds on its own account."""
-    return as_object(store.raw(record))
+    cdef Object obj
+    if record.marks & VIEWED:
+        return <Object>VIEWS[seat_of(record)].view
+    obj = Object.__new__(Object)
+    obj.store = store
+    obj.record = hold(record)
+    LIVE.views += 1
+    return obj
 
 
 cdef Record *record_of(Store store, Object obj, Record *hint) except NULL:
-    """The object as a record of `store`, held once for the caller."""
-    return store.encode(obj.raw, len(obj.raw), hint)
+    cdef bytes raw
+    if obj.record != NULL and obj.store is store:
+        return hold(obj.record)
+    raw = raw_of(obj)
+    return store.encode(raw, len(raw), hint)
 
 
-# The objects whose parsed form is kept, the oldest overwritten first. What is parsed costs five times its bytes and the
-# garbage collector's time; what is read is mostly what was written last.
-cdef list PARSED = [None] * MAX_PARSED
-cdef Py_ssize_t FIRST_PARSED = 0  # the oldest one's position; positions only grow
-cdef Py_ssize_t NEXT_PARSED = 0
-cdef Py_ssize_t PARSED_BYTES = 0
+cdef int bind(Object obj, Store store, Record *record) noexcept:
+    if obj.record != NULL:
+        return 0
+    obj.store = store
+    obj.record = hold(record)
+    LIVE.views += 1
+    obj.namespace_text = None  # all views share the store's
+    keep_decoded(obj, obj.data)
+    if obj.document is not None and not record.marks & VIEWED:
+        seat(obj)
+    return 0
 
-cdef Path LABELS = path_of("metadata.labels")
+
+cdef object NOTHING = object()  # found where no value stands
+
+
+# --- Reading ----------------------------------------------------------------------------------------------------------
+
+
+cdef bytes raw_of(Object obj):
+    cdef bytes raw = obj.data
+    if raw is None:
+        if obj.record == NULL:
+            return b""  # made by __new__ alone
+        raw = obj.store.raw(obj.record)
+        if obj.data is None:  # collecting garbage may run code that asks meanwhile
+            keep_decoded(obj, raw)
+    return raw
+
+
+cdef str key_of(Object obj):
+    if obj.key_text is None:
+        obj.key_text = obj.store.key(obj.record) if obj.record != NULL else ""
+    return obj.key_text
+
+
+cdef str name_of(Object obj):
+    if obj.name_text is None:
+        obj.name_text = obj.store.name(obj.record) if obj.record != NULL else ""
+    return obj.name_text
+
+
+cdef str namespace_of(Object obj):
+    if obj.namespace_text is None:
+        obj.namespace_text = obj.store.namespace(obj.record) if obj.record != NULL else ""
+    return obj.namespace_text
+
+
+cdef inline dict at_hand(Object obj):
+    """The parsed form, if it is kept for this view or another of the same record."""
+    if obj.document is None and obj.record != NULL and obj.record.marks & VIEWED:
+        return (<Object>VIEWS[seat_of(obj.record)].view).document
+    return obj.document
+
+
+cdef dict parsed(Object obj):
+    cdef dict document = at_hand(obj)
+    cdef bytes raw
+    if document is None:
+        raw = raw_of(obj)
+        document = document_of(raw)
+        if obj.document is None:  # as in raw_of
+            keep_parsed(obj, document, len(raw))
+    return document
+
+
+cdef bint is_scannable(Object obj, bytes raw) except -1:
+    """Whether `locate` finds what a parser finds."""
+    if obj.plain == UNKNOWN:
+        obj.plain = plainness_of(raw, obj.record != NULL)
+    return obj.plain == PLAIN
+
+
+cdef int watched(Store store, Path path) noexcept:
+    """The number of a path that the store can read by itself, -1 for another."""
+    cdef Py_ssize_t number
+    for number in range(len(store.paths)):
+        if PyList_GET_ITEM(store.paths, number) == <PyObject *>path:
+            return <int>number
+    return -1
+
+
+cdef object find_in(Object obj, Path path, object default):
+    """The value at a path: from the parsed form if that is kept, else from the bytes around it alone."""
+    cdef dict document
+    cdef PyObject *known
+    cdef Slice place
+    cdef int number
+    if obj.found is not None:
+        known = PyDict_GetItemWithError(obj.found, path.text)
+        if known != NULL:
+            return default if known == <PyObject *>NOTHING else <object>known
+    document = at_hand(obj)
+    if document is not None:
+        return path.find(document, default)
+    if obj.data is None and obj.record != NULL:
+        number = watched(obj.store, path)
+        if number >= 0:
+            place = obj.store.read(obj.record, number)
+            return default if place.start == NULL else value_at(place)
+    return find_in_bytes(obj, path, default)
+
+
+cdef object find_in_bytes(Object obj, Path path, object default):
+    cdef bytes raw = raw_of(obj)
+    cdef dict found
+    cdef object value
+    cdef Slice place
+    if path.raw_steps is None or (obj.record == NULL and not is_scannable(obj, raw)):
+        return path.find(parsed(obj), default)
+    place = locate(raw, path.raw_steps)
+    if place.start == NULL and not is_scannable(obj, raw):
+        # What is found in a record is right, since it has no key twice; what is not found may be written otherwise.
+        return path.find(parsed(obj), default)
+    if place.start != NULL and place.size > SMALL_CONTAINER and (place.start[0] == c"{" or place.start[0] == c"["):
+        return path.find(parsed(obj), default)
+    value = NOTHING if place.start == NULL else value_at(place)
+    found = {} if obj.found is None or len(obj.found) >= MAX_FOUND else obj.found
+    if obj.decoded_at:  # still, after all that was allocated
+        obj.found = found
+        found[path.text] = value
+    return default if value is NOTHING else value
 
 
 cdef object value_in(Object obj, Path path):
-    """The value at a path, None when missing: from the parsed form if there is one, else from the bytes."""
-    cdef Slice place
-    if obj.document is not None or path.raw_steps is None or not obj.scannable():
-        return path.find(obj.parsed(), None)
-    place = locate(obj.raw, path.raw_steps)
-    return None if place.start == NULL else value_at(place)
+    """The same; None when nothing is there."""
+    return find_in(obj, path, None)
+
+
+cdef str text_in(Object obj, Path path):
+    found = find_in(obj, path, None)
+    return <str>found if type(found) is str else ""
+
+
+cdef dict members_in(Object obj, Path path):
+    found = find_in(obj, path, None)
+    return <dict>found if type(found) is dict else {}
 
 
 cdef dict labels_of(Object obj):
-    found = value_in(obj, LABELS)
-    return <dict>found if type(found) is dict else {}
+    return members_in(obj, LABELS)
+
+
+cdef list elements_in(Object obj, Path path):
+    found = find_in(obj, path, None)
+    return <list>found if type(found) is list else []
+
+
+# --- The Python face --------------------------------------------------------------------------------------------------
 
 
 @cython.final
 @cython.no_gc
+@cython.freelist(256)
 cdef class Object:
-    """An immutable view of one Kubernetes object over its JSON bytes.
+    """An immutable view of one Kubernetes object: over a record of a cache, or over its own JSON bytes.
 
     The contract of every method is in engine/_object.pyi.
     """
 
-    def __cinit__(self, *args):
-        self.raw = b""
-        self.key = self.name = self.namespace = self.uid = ""
-
     def __init__(self, raw not None):
-        cdef Object other = as_object(raw)
-        if self.raw:
+        if self.data is not None or self.record != NULL:
             raise TypeError("an Object cannot be changed")
-        self.raw = other.raw
-        self.keep(other.document)
-        self.key = other.key
-        self.name = other.name
-        self.namespace = other.namespace
-        self.uid = other.uid
-        self.resource_version = other.resource_version
+        made(self, raw_of(<Object>raw) if type(raw) is Object else bytes_from(raw))
+
+    def __dealloc__(self):
+        global DECODED_BYTES
+        if self.decoded_at:
+            DECODED[(self.decoded_at - 1) & (MAX_DECODED - 1)] = NULL
+            DECODED_BYTES -= len(self.data)
+        if self.record != NULL:
+            LIVE.views -= 1
+            self.store.drop(self.record)
 
     @staticmethod
     def adopt(bytes raw not None, dict document not None):
-        return made(raw, document)
+        return adopted(Object.__new__(Object), raw, document, UNKNOWN)
 
-    cdef dict parsed(self):
-        cdef dict document = self.document
-        if document is None:
-            document = document_of(self.raw)
-            self.keep(document)
-        return document
+    @property
+    def raw(self):
+        return raw_of(self)
 
-    cdef int keep(self, dict document) except -1:
-        global FIRST_PARSED, NEXT_PARSED, PARSED_BYTES
-        cdef Object oldest
-        self.document = document
-        PARSED_BYTES += len(self.raw)
-        while NEXT_PARSED - FIRST_PARSED == MAX_PARSED or (
-            PARSED_BYTES > MAX_PARSED_BYTES and NEXT_PARSED > FIRST_PARSED
-        ):
-            oldest = <Object>PARSED[FIRST_PARSED & (MAX_PARSED - 1)]
-            PARSED[FIRST_PARSED & (MAX_PARSED - 1)] = None
-            FIRST_PARSED += 1
-            PARSED_BYTES -= len(oldest.raw)
-            if oldest is not self:
-                oldest.document = None
-        PARSED[NEXT_PARSED & (MAX_PARSED - 1)] = self
-        NEXT_PARSED += 1
-        return 0
+    @property
+    def key(self):
+        return key_of(self)
 
-    cdef bint scannable(self) except -1:
-        if self.plain == UNKNOWN:
-            self.plain = PLAIN if is_plain(self.raw) else ODD
-        return self.plain == PLAIN
+    @property
+    def name(self):
+        return name_of(self)
 
-    cdef dict metadata(self):
-        cdef PyObject *found = PyDict_GetItemWithError(self.parsed(), "metadata")
-        if found == NULL or type(<object>found) is not dict:
-            return {}
-        return <dict>found
+    @property
+    def namespace(self):
+        return namespace_of(self)
+
+    @property
+    def uid(self):
+        if self.uid_text is None:
+            self.uid_text = text_in(self, UID)
+        return self.uid_text
+
+    @property
+    def resource_version(self):
+        return revision_of(self)
 
     @property
     def generation(self):
-        value = self.metadata().get("generation", 0)
+        value = find_in(self, GENERATION, 0)
         return value if type(value) is int else 0
 
     @property
     def kind(self):
-        return text_of(self.parsed(), "kind")
+        return text_in(self, KIND)
 
     @property
     def api_version(self):
-        return text_of(self.parsed(), "apiVersion")
+        return text_in(self, API_VERSION)
 
     @property
     def labels(self):
@@ -357,55 +497,62 @@ cdef class Object:
 
     @property
     def annotations(self):
-        value = self.metadata().get("annotations")
-        return view(value if type(value) is dict else {})
+        return view(members_in(self, ANNOTATIONS))
 
     @property
     def owner_references(self):
-        value = self.metadata().get("ownerReferences")
-        return view(value if type(value) is list else [])
+        return view(elements_in(self, OWNERS))
 
     @property
     def finalizers(self):
-        value = self.metadata().get("finalizers")
-        return view(value if type(value) is list else [])
+        return view(elements_in(self, FINALIZERS))
 
     @property
     def deletion_timestamp(self):
-        return text_of(self.metadata(), "deletionTimestamp") or None
+        return text_in(self, DELETION) or None
 
     def __getitem__(self, str key not None):
-        return view(self.parsed()[key])
+        return view(parsed(self)[key])
 
     def __contains__(self, key):
-        return key in self.parsed()
+        return key in parsed(self)
 
     def get(self, str key not None, default=None):
-        cdef PyObject *value = PyDict_GetItemWithError(self.parsed(), key)
+        cdef PyObject *value = PyDict_GetItemWithError(parsed(self), key)
         return default if value == NULL else view(<object>value)
 
     def get_path(self, str path not None, default=None):
-        value = path_of(path).find(self.parsed(), default)
+        cdef PyObject *column
+        if self.record != NULL and self.record.marks & CURRENT and self.store.columns is not None:
+            column = PyDict_GetItemWithError(self.store.columns, path)
+            if column != NULL:
+                value = (<ColumnReader>column).value_of(self.record, default)
+                return default if value is default else view(value)
+        value = find_in(self, path_of(path), default)
         return default if value is default else view(value)
 
     def to_dict(self):
-        return loads_exact(self.raw)
+        return loads_exact(raw_of(self))
 
     def peek(self):
-        return self.parsed()
+        return parsed(self)
 
     def decode(self, type):
         import msgspec
 
-        return msgspec.json.decode(self.raw, type=type)
+        return msgspec.json.decode(raw_of(self), type=type)
 
     def __eq__(self, other):
+        cdef Object second
         if not isinstance(other, Object):
             return NotImplemented
-        return self is other or self.raw == (<Object>other).raw
+        second = <Object>other
+        if self is second or (self.record != NULL and self.record == second.record):
+            return True
+        return raw_of(self) == raw_of(second)
 
     def __hash__(self):
-        return hash(self.raw)
+        return hash(raw_of(self))
 
     def __repr__(self):
         return f"<Object {self.kind} {self.key} at {self.resource_version}>"

@@ -11,6 +11,14 @@ cdef enum:
     NUMBER_BYTES = 3  # of a template's number
 
 
+cdef enum:
+    # Marks.
+    VIEWED = 1  # a view is kept for it (see _object)
+    # What columns lent to views hold at its row was read from this record. The cache sets it once they do and clears
+    # it before they change; nobody else's code may run between that and the change.
+    CURRENT = 2
+
+
 cdef struct Record:
     # Written once. Behind the header: the rest of its key, the numbers of its sections' templates, the size of its JSON
     # (varint), and its sections one by one: packed, or as they are behind their length (varint).
@@ -21,7 +29,7 @@ cdef struct Record:
     uint32_t size  # bytes in all
     uint8_t rest  # bytes of the key behind the prefix
     uint8_t sections
-    uint8_t viewed  # a view is kept for it (see _object)
+    uint8_t marks  # VIEWED, CURRENT
 
 
 cdef inline Record *hold(Record *record) noexcept nogil:

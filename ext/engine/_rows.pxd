@@ -1,37 +1,190 @@
 cimport cython
+from engine._keytable cimport KeyTable, Wanted
+from engine._store cimport Record, Store
+from libc.stdint cimport uint32_t, uint64_t
+
+
+cdef enum:
+    PAGE_BITS = 9
+    PAGE_ROWS = 1 << PAGE_BITS
+    PAGE_WORDS = PAGE_ROWS >> 6
+    CHUNK_ROWS = 512  # a chunk is split when it gets longer
+    NO_PAGE = 0xFFFFFFFF
+
+
+# Pages, chunks and moments are written in place only while no snapshot can see them: when they were born after the
+# newest snapshot. Otherwise the writer puts a copy in their place, once, and retires them.
+
+cdef struct Page:
+    # The current version of each of PAGE_ROWS rows; NULL where no row is.
+    uint64_t born  # the epoch in which it was allocated
+    Record *records[PAGE_ROWS]
+
+
+cdef struct Chunk:
+    # A run of row numbers in key order. `low` <= the key of each, > those of the chunks before; it never changes, and
+    # that of the first chunk means nothing.
+    uint64_t born
+    uint32_t *rows  # room for CHUNK_ROWS, behind `low`
+    uint32_t count  # never 0
+    uint32_t low_size
+    char low[1]
+
+
+cdef struct Moment:
+    # All rows as they stood at one time: what readers walk.
+    uint64_t born
+    uint32_t count  # of rows
+    uint32_t page_count
+    uint32_t chunk_count
+    uint32_t page_room
+    uint32_t chunk_room
+    Page **pages  # row number r stands in pages[r >> PAGE_BITS]
+    Chunk **chunks  # in key order
 
 
 cdef struct Place:
-    Py_ssize_t chunk
-    Py_ssize_t row
+    uint32_t chunk
+    uint32_t at  # of the chunk's rows; at the very end: {chunk_count, 0}
+
+
+cdef struct PageUse:
+    # What only the writer asks about a page. Pages with free rows are linked.
+    uint64_t[PAGE_WORDS] used
+    uint64_t[PAGE_WORDS] fresh  # written since the page was born: no snapshot sees that record
+    uint32_t count  # used rows
+    uint32_t before
+    uint32_t after
+
+
+cdef enum Kind:
+    RECORD
+    PAGE
+    CHUNK
+    MOMENT
+
+
+cdef struct Retired:
+    # Replaced in `epoch`; a snapshot of an earlier one may still look at it.
+    uint64_t epoch
+    void *what
+    Kind kind
 
 
 @cython.final
-cdef class Chunk:
-    """A run of rows: `values[i]` belongs to `keys[i]`, keys ascend."""
-
-    cdef list keys
-    cdef list values
-    cdef long long owner  # the epoch of the Rows that may change it in place
-
-
-@cython.final
+@cython.no_gc
 cdef class Rows:
-    """A sorted map of str, in chunks, that can be forked in O(1): a writer copies what it touches, once."""
+    """The rows of one cache: records by key, by row number and in key order, and snapshots of them.
 
-    cdef list chunks  # in key order; none is empty
-    cdef list lows  # lows[i] <= every key of chunks[i], > every key of chunks[i-1]
-    cdef readonly Py_ssize_t count
-    cdef long long epoch
-    cdef bint shared  # `chunks` and `lows` are seen by a fork as well
+    Nothing here runs Python code. It holds one count of each current record, and one more of each that only snapshots see.
+    """
 
-    cdef Rows fork(self)
+    cdef Store store
+    cdef KeyTable keys
+    cdef Moment *now
+    # Row numbers: the use of each of `now.pages`, and the first of those with free rows.
+    cdef PageUse *uses
+    cdef uint32_t open
+    # What is staged: the row, the record that comes (NULL: a removal) and the one that goes (NULL: the key is new), the
+    # hash of their key, and its place in key order unless one replaces the other.
+    cdef uint32_t row
+    cdef Record *coming
+    cdef Record *going
+    cdef Py_hash_t hash
+    cdef Place place
+    # Snapshots alive, by the epochs that ended with them, ascending; a fork begins the next epoch.
+    cdef uint64_t epoch
+    cdef uint64_t *forks
+    cdef Py_ssize_t fork_count
+    cdef Py_ssize_t fork_room
+    # What waits for snapshots to go, in the order of epochs: a ring from `first`.
+    cdef Retired *retired
+    cdef Py_ssize_t first
+    cdef Py_ssize_t retired_count
+    cdef Py_ssize_t retired_room
+    # Bytes of pages, chunks and moments, retired ones too.
+    cdef long long held
+
+    # Reading
+    cdef Record *find(self, const char *key, Py_ssize_t size) noexcept
+    cdef Record *neighbour(self, const char *key, Py_ssize_t size) noexcept
+    cdef Place seek(self, Moment *moment, const char *key, Py_ssize_t size, bint behind) noexcept nogil
+    # Writing: a change is staged, which can fail, then committed or cancelled, which
+    # cannot. Nothing else may happen between; readers see nothing of it before the commit.
+    cdef uint32_t stage(self, Record *record, Py_hash_t hash) except? 0xFFFFFFFF
+    cdef int stage_removal(self, Record *record, Py_hash_t hash) except -1
+    cdef Record *commit(self) noexcept
+    cdef void cancel(self) noexcept
+    # Snapshots
+    cdef Fork fork(self)
+    cdef void release(self, uint64_t epoch) noexcept
+    cdef long long nbytes(self) noexcept
+
+    # Inside
+    cdef bint may_change(self, uint64_t born) noexcept nogil
     cdef int own(self) except -1
-    cdef Chunk own_chunk(self, Py_ssize_t at)
-    cdef Py_ssize_t chunk_of(self, str key) noexcept
-    cdef int split(self, Py_ssize_t at, Chunk chunk) except -1
-    cdef object find(self, str key)
-    cdef int put(self, str key, object value) except -1
-    cdef int remove(self, str key) except -1
-    cdef Place seek(self, str key, bint behind)
-    cdef list between(self, Place start, Place end, Py_ssize_t limit, bint keys)
+    cdef int own_page(self, uint32_t number) except -1
+    cdef int own_chunk(self, uint32_t number) except -1
+    cdef int add_page(self) except -1
+    cdef void shed_pages(self) noexcept
+    cdef uint32_t free_row(self) except? 0xFFFFFFFF
+    cdef void link(self, uint32_t number) noexcept
+    cdef void unlink(self, uint32_t number) noexcept
+    cdef bint displaces(self, uint32_t row, Record *record) noexcept
+    cdef Chunk *new_chunk(self, const char *low, Py_ssize_t size) except NULL
+    cdef int insert_chunk(self, uint32_t number, Chunk *chunk) except -1
+    cdef void remove_chunk(self, uint32_t number) noexcept
+    cdef Place room_for(self, Record *record, const char *key, Py_ssize_t size) except *
+    cdef int split(self, uint32_t number) except -1
+    cdef void merge(self, uint32_t number) noexcept
+    cdef int expect(self, Py_ssize_t count) except -1
+    cdef void retire(self, Kind kind, void *what) noexcept
+    cdef void release_retired(self) noexcept
+    cdef void free(self, Kind kind, void *what) noexcept
+
+
+@cython.final
+@cython.no_gc
+cdef class Fork:
+    """One moment of the rows, unchanged as long as this lives."""
+
+    cdef Rows rows
+    cdef Moment *moment
+    cdef uint64_t epoch
+
+
+cdef inline Record *record_of(Moment *moment, uint32_t row) noexcept nogil:
+    return moment.pages[row >> PAGE_BITS].records[row & (PAGE_ROWS - 1)]
+
+
+cdef inline Record *record_at(Moment *moment, Place place) noexcept nogil:
+    return record_of(moment, moment.chunks[place.chunk].rows[place.at])
+
+
+cdef inline Place next_place(Moment *moment, Place place) noexcept nogil:
+    place.at += 1
+    if place.at == moment.chunks[place.chunk].count:
+        place.chunk += 1
+        place.at = 0
+    return place
+
+
+cdef inline bint is_before(Place left, Place right) noexcept nogil:
+    return left.chunk < right.chunk or (left.chunk == right.chunk and left.at < right.at)
+
+
+cdef inline Place first_place() noexcept nogil:
+    cdef Place place
+    place.chunk = place.at = 0
+    return place
+
+
+cdef inline Place last_place(Moment *moment) noexcept nogil:
+    """Behind the last row."""
+    cdef Place place
+    place.chunk = moment.chunk_count
+    place.at = 0
+    return place
+
+
+cdef Py_ssize_t rows_between(Moment *moment, Place start, Place end) noexcept nogil

@@ -1,189 +1,592 @@
-"""Rows in key order, shared with snapshots until they change."""
+"""The rows of a cache: by key, by number and in key order, shared with snapshots until they change."""
 
 cimport cython
-from cpython.list cimport PyList_GET_ITEM
-from cpython.object cimport PyObject
-
-cdef extern from "Python.h":
-    int PyUnicode_Compare(PyObject *left, PyObject *right) noexcept  # both str: never fails
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from engine._keytable cimport KeyTable, hash_of
+from engine._store cimport MAX_KEY, Record, Store, hold
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 cdef enum:
-    CHUNK_ROWS = 256  # a chunk is split when it gets longer
+    FIRST_ROOM = 8  # of arrays that double
+    SPARSE_ROWS = CHUNK_ROWS >> 2  # a chunk with fewer joins a neighbour
+    MERGED_ROWS = CHUNK_ROWS - SPARSE_ROWS  # if they are no more than this together
 
-cdef long long LAST_EPOCH = 0
-
-
-cdef long long next_epoch() noexcept:
-    global LAST_EPOCH
-    LAST_EPOCH += 1
-    return LAST_EPOCH
+cdef extern from *:
+    int trailing_zeros "__builtin_ctzll" (unsigned long long bits) noexcept nogil
 
 
-cdef inline Py_ssize_t bisect(list keys, str key, bint behind) noexcept:
-    """The first position whose key is >= `key`, or > `key` when `behind`."""
-    cdef Py_ssize_t low = 0, high = len(keys), middle
-    cdef int order
-    while low < high:
-        middle = (low + high) >> 1
-        # Borrowed: the list holds it while two str are compared, which runs no code of others.
-        order = PyUnicode_Compare(PyList_GET_ITEM(keys, middle), <PyObject *>key)
-        if order < 0 or (behind and order == 0):
-            low = middle + 1
-        else:
-            high = middle
-    return low
+cdef inline bint is_set(uint64_t *bits, uint32_t at) noexcept nogil:
+    return bits[at >> 6] >> (at & 63) & 1
 
 
-cdef inline bint holds(Chunk chunk, Py_ssize_t row, str key) noexcept:
-    return row < len(chunk.keys) and PyUnicode_Compare(PyList_GET_ITEM(chunk.keys, row), <PyObject *>key) == 0
+cdef inline void set_bit(uint64_t *bits, uint32_t at) noexcept nogil:
+    bits[at >> 6] |= <uint64_t>1 << (at & 63)
 
 
-cdef Chunk new_chunk(list keys, list values, long long owner):
-    cdef Chunk chunk = Chunk.__new__(Chunk)
-    chunk.keys = keys
-    chunk.values = values
-    chunk.owner = owner
-    return chunk
+cdef inline void clear_bit(uint64_t *bits, uint32_t at) noexcept nogil:
+    bits[at >> 6] &= ~(<uint64_t>1 << (at & 63))
+
+
+cdef inline Py_ssize_t chunk_bytes(Py_ssize_t low_size) noexcept nogil:
+    """The header and `low`, up to where row numbers may stand, and these."""
+    return ((sizeof(Chunk) + low_size + 7) & ~<Py_ssize_t>7) + CHUNK_ROWS * sizeof(uint32_t)
+
+
+cdef inline Py_ssize_t moment_bytes(Moment *moment) noexcept nogil:
+    return sizeof(Moment) + (<Py_ssize_t>moment.page_room + moment.chunk_room) * sizeof(void *)
+
+
+cdef void *grown(void *array, uint32_t *room, uint32_t count, Py_ssize_t size) except NULL:
+    """An array that has room for one more than `count`."""
+    cdef uint32_t wider = room[0]
+    cdef void *made = array
+    if count == room[0]:
+        wider = 2 * room[0] if room[0] else FIRST_ROOM
+        made = PyMem_Realloc(array, wider * size)
+        if made == NULL:
+            raise MemoryError
+    room[0] = wider
+    return made
+
+
+cdef Py_ssize_t shared_bytes(const char *left, const char *right, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t at = 0
+    while at < size and left[at] == right[at]:
+        at += 1
+    return at
+
+
+cdef inline int compare_keys(const char *left, Py_ssize_t left_size, const char *right, Py_ssize_t size) noexcept nogil:
+    cdef int order = memcmp(left, right, min(left_size, size))
+    return order if order else (left_size > size) - (left_size < size)
+
+
+cdef inline void open_gap(Chunk *chunk, uint32_t at) noexcept nogil:
+    memmove(&chunk.rows[at + 1], &chunk.rows[at], (chunk.count - at) * sizeof(uint32_t))
+    chunk.count += 1
+
+
+cdef inline void close_gap(Chunk *chunk, uint32_t at) noexcept nogil:
+    chunk.count -= 1
+    memmove(&chunk.rows[at], &chunk.rows[at + 1], (chunk.count - at) * sizeof(uint32_t))
+
+
+cdef Py_ssize_t rows_between(Moment *moment, Place start, Place end) noexcept nogil:
+    cdef Py_ssize_t rows = <Py_ssize_t>end.at - start.at
+    cdef uint32_t chunk
+    for chunk in range(start.chunk, end.chunk):
+        rows += moment.chunks[chunk].count
+    return rows if rows > 0 else 0
 
 
 @cython.final
-cdef class Chunk:
-    pass
-
-
-@cython.final
+@cython.no_gc
 cdef class Rows:
-    def __cinit__(self):
-        self.chunks = []
-        self.lows = []
-        self.epoch = next_epoch()
+    def __cinit__(self, Store store not None):
+        self.store = store
+        self.keys = KeyTable.__new__(KeyTable)
+        self.keys.store = store
+        self.open = NO_PAGE
+        self.epoch = 1
+        self.now = <Moment *>PyMem_Calloc(1, sizeof(Moment))
+        if self.now == NULL:
+            raise MemoryError
+        self.now.born = self.epoch
+        self.held = moment_bytes(self.now)
 
-    cdef Rows fork(self):
-        cdef Rows other = Rows.__new__(Rows)
-        other.chunks = self.chunks
-        other.lows = self.lows
-        other.count = self.count
-        other.shared = self.shared = True
-        # Chunks made so far carry the old epoch: from now on neither side changes them in place.
-        self.epoch = next_epoch()
-        return other
+    def __dealloc__(self):
+        cdef uint32_t number, at
+        cdef Record *record
+        # No fork is left: each holds these rows.
+        self.release_retired()
+        if self.now != NULL:
+            for number in range(self.now.page_count):
+                for at in range(PAGE_ROWS):
+                    record = self.now.pages[number].records[at]
+                    if record != NULL:
+                        self.store.drop(record)
+                PyMem_Free(self.now.pages[number])
+            for number in range(self.now.chunk_count):
+                PyMem_Free(self.now.chunks[number])
+            self.free(MOMENT, self.now)
+        PyMem_Free(self.uses)
+        PyMem_Free(self.forks)
+        PyMem_Free(self.retired)
 
-    cdef int own(self) except -1:
-        if self.shared:
-            self.chunks = self.chunks[:]
-            self.lows = self.lows[:]
-            self.shared = False
-        return 0
+    # --- Reading ---
 
-    cdef Chunk own_chunk(self, Py_ssize_t at):
-        cdef Chunk chunk = <Chunk>self.chunks[at]
-        if chunk.owner != self.epoch:
-            chunk = new_chunk(chunk.keys[:], chunk.values[:], self.epoch)
-            self.chunks[at] = chunk
-        return chunk
+    cdef Record *find(self, const char *key, Py_ssize_t size) noexcept:
+        """Borrowed; NULL when there is none. Only of the current rows: in a snapshot, `seek`."""
+        return self.keys.find(key, size, hash_of(key, size))
 
-    cdef Py_ssize_t chunk_of(self, str key) noexcept:
-        cdef Py_ssize_t at = bisect(self.lows, key, True) - 1
-        return at if at > 0 else 0
-
-    cdef object find(self, str key):
-        cdef Chunk chunk
-        cdef Py_ssize_t row
-        if not self.chunks:
-            return None
-        chunk = <Chunk>self.chunks[self.chunk_of(key)]
-        row = bisect(chunk.keys, key, False)
-        return chunk.values[row] if holds(chunk, row, key) else None
-
-    cdef int put(self, str key, object value) except -1:
-        cdef Chunk chunk
-        cdef Py_ssize_t at, row
-        self.own()
-        if not self.chunks:
-            self.chunks.append(new_chunk([key], [value], self.epoch))
-            self.lows.append(key)
-            self.count = 1
-            return 0
-        at = self.chunk_of(key)
-        chunk = self.own_chunk(at)
-        row = bisect(chunk.keys, key, False)
-        if holds(chunk, row, key):
-            chunk.values[row] = value
-            return 0
-        self.count += 1
-        if row == 0:
-            self.lows[at] = key
-        if len(chunk.keys) >= CHUNK_ROWS:
-            if row == len(chunk.keys) and at == len(self.chunks) - 1:
-                # Rows that come in order fill their chunks.
-                self.chunks.append(new_chunk([key], [value], self.epoch))
-                self.lows.append(key)
-                return 0
-            self.split(at, chunk)
-            if row > CHUNK_ROWS // 2:
-                chunk = <Chunk>self.chunks[at + 1]
-                row -= CHUNK_ROWS // 2
-        chunk.keys.insert(row, key)
-        chunk.values.insert(row, value)
-        return 0
-
-    cdef int split(self, Py_ssize_t at, Chunk chunk) except -1:
-        cdef Py_ssize_t half = CHUNK_ROWS // 2
-        cdef Chunk upper = new_chunk(chunk.keys[half:], chunk.values[half:], self.epoch)
-        del chunk.keys[half:]
-        del chunk.values[half:]
-        self.chunks.insert(at + 1, upper)
-        self.lows.insert(at + 1, upper.keys[0])
-        return 0
-
-    cdef int remove(self, str key) except -1:
-        cdef Chunk chunk
-        cdef Py_ssize_t at, row
-        if not self.chunks:
-            return 0
-        self.own()
-        at = self.chunk_of(key)
-        chunk = self.own_chunk(at)
-        row = bisect(chunk.keys, key, False)
-        if not holds(chunk, row, key):
-            return 0
-        del chunk.keys[row]
-        del chunk.values[row]
-        self.count -= 1
-        if not chunk.keys:
-            del self.chunks[at]
-            del self.lows[at]
-        return 0
-
-    cdef Place seek(self, str key, bint behind):
-        """Where the first key >= `key` stands, or > `key` when `behind`; None means the very end."""
+    cdef Place seek(self, Moment *moment, const char *key, Py_ssize_t size, bint behind) noexcept nogil:
+        """Where the first key >= `key` stands, or > `key` when `behind`."""
+        cdef uint32_t low = 1, high = moment.chunk_count, middle
+        cdef int order
+        cdef Chunk *chunk
         cdef Place place
-        place.chunk = len(self.chunks)
-        place.row = 0
-        if key is None or not self.chunks:
+        place.chunk = place.at = 0
+        if moment.chunk_count == 0:
             return place
-        place.chunk = self.chunk_of(key)
-        place.row = bisect((<Chunk>self.chunks[place.chunk]).keys, key, behind)
-        if place.row == len((<Chunk>self.chunks[place.chunk]).keys):
+        while low < high:
+            middle = (low + high) >> 1
+            chunk = moment.chunks[middle]
+            if compare_keys(chunk.low, chunk.low_size, key, size) <= 0:
+                low = middle + 1
+            else:
+                high = middle
+        place.chunk = low - 1
+        chunk = moment.chunks[place.chunk]
+        high = chunk.count
+        while place.at < high:
+            middle = (place.at + high) >> 1
+            order = self.store.compare_key(record_of(moment, chunk.rows[middle]), key, size)
+            if order < 0 or (behind and order == 0):
+                place.at = middle + 1
+            else:
+                high = middle
+        if place.at == chunk.count:
             place.chunk += 1
-            place.row = 0
+            place.at = 0
         return place
 
-    cdef list between(self, Place start, Place end, Py_ssize_t limit, bint keys):
-        """Values (or keys) of [start, end), at most `limit` (0: all)."""
-        cdef list found = []
-        cdef list part
-        cdef Chunk chunk
-        cdef Py_ssize_t stop
-        while start.chunk < end.chunk or (start.chunk == end.chunk and start.row < end.row):
-            chunk = <Chunk>self.chunks[start.chunk]
-            part = chunk.keys if keys else chunk.values
-            stop = end.row if start.chunk == end.chunk else len(part)
-            if limit and stop - start.row > limit - len(found):
-                stop = start.row + limit - len(found)
-            found += part[start.row : stop]
-            if limit and len(found) == limit:
-                break
-            start.chunk += 1
-            start.row = 0
-        return found
+    cdef Record *neighbour(self, const char *key, Py_ssize_t size) noexcept:
+        """Of the two records between which `key` would stand, the one whose key begins more like it; borrowed. NULL
+        when there are no rows."""
+        cdef Moment *now = self.now
+        cdef Place place
+        cdef Record *after = NULL
+        cdef Record *before = NULL
+        cdef char[MAX_KEY] text
+        cdef Py_ssize_t shared
+        place = self.seek(now, key, size, False)
+        if place.chunk < now.chunk_count:
+            after = record_at(now, place)
+        if place.at > 0:
+            before = record_of(now, now.chunks[place.chunk].rows[place.at - 1])
+        elif place.chunk > 0:
+            before = record_of(now, now.chunks[place.chunk - 1].rows[now.chunks[place.chunk - 1].count - 1])
+        if before == NULL or after == NULL:
+            return after if before == NULL else before
+        shared = shared_bytes(text, key, min(self.store.copy_key(before, text), size))
+        return before if shared >= shared_bytes(text, key, min(self.store.copy_key(after, text), size)) else after
+
+    # --- Writing ---
+
+    cdef uint32_t stage(self, Record *record, Py_hash_t hash) except? 0xFFFFFFFF:
+        """Readies the rows for `record`, which has this key and hash, and returns the number of its row."""
+        cdef char[MAX_KEY] key
+        cdef Py_ssize_t size = self.store.copy_key(record, key)
+        self.own()
+        self.expect(1)
+        self.coming = record
+        self.going = self.keys.find(key, size, hash)
+        self.hash = hash
+        if self.going != NULL:
+            self.own_page(self.going.row >> PAGE_BITS)
+            self.row = self.going.row
+        else:
+            self.keys.reserve(hash)
+            self.row = self.free_row()
+            self.place = self.room_for(record, key, size)
+        return self.row
+
+    cdef int stage_removal(self, Record *record, Py_hash_t hash) except -1:
+        """Likewise for taking a current record away."""
+        cdef char[MAX_KEY] key
+        cdef Py_ssize_t size = self.store.copy_key(record, key)
+        self.own()
+        self.expect(1)
+        self.coming = NULL
+        self.going = record
+        self.hash = hash
+        self.row = record.row
+        self.place = self.seek(self.now, key, size, False)
+        self.own_page(self.row >> PAGE_BITS)
+        self.own_chunk(self.place.chunk)
+        return 0
+
+    cdef Record *commit(self) noexcept:
+        """Does what was staged. Takes over the hold on the record that comes; the one that goes is the caller's then."""
+        cdef Record *coming = self.coming
+        cdef Record *going = self.going
+        cdef Chunk *chunk
+        if self.displaces(self.row, coming):
+            self.retire(RECORD, hold(going))
+        if coming != NULL:
+            coming.row = self.row
+        if going == NULL:
+            chunk = self.now.chunks[self.place.chunk]
+            open_gap(chunk, self.place.at)
+            chunk.rows[self.place.at] = self.row
+            self.keys.add(coming, self.hash)
+            self.now.count += 1
+        elif coming != NULL:
+            self.keys.exchange(going, coming, self.hash)
+        else:
+            self.keys.remove(going, self.hash)
+            chunk = self.now.chunks[self.place.chunk]
+            close_gap(chunk, self.place.at)
+            self.now.count -= 1
+            if chunk.count < SPARSE_ROWS:
+                self.merge(self.place.chunk)
+            self.shed_pages()
+        return going
+
+    cdef void cancel(self) noexcept:
+        """Forgets what was staged."""
+        if self.going == NULL and self.now.chunks[self.place.chunk].count == 0:
+            self.remove_chunk(self.place.chunk)
+
+    cdef bint displaces(self, uint32_t row, Record *record) noexcept:
+        """Writes a row (NULL: frees it) in a page that may change. Whether a snapshot may see what stood there."""
+        cdef uint32_t number = row >> PAGE_BITS
+        cdef uint32_t at = row & (PAGE_ROWS - 1)
+        cdef PageUse *use = &self.uses[number]
+        cdef bint seen = self.fork_count > 0 and is_set(use.used, at) and not is_set(use.fresh, at)
+        self.now.pages[number].records[at] = record
+        set_bit(use.fresh, at)
+        if record == NULL:
+            clear_bit(use.used, at)
+            if use.count == PAGE_ROWS:
+                self.link(number)
+            use.count -= 1
+        elif not is_set(use.used, at):
+            set_bit(use.used, at)
+            use.count += 1
+            if use.count == PAGE_ROWS:
+                self.unlink(number)
+        return seen
+
+    # --- What may be written in place ---
+
+    cdef bint may_change(self, uint64_t born) noexcept nogil:
+        return self.fork_count == 0 or born > self.forks[self.fork_count - 1]
+
+    cdef int own(self) except -1:
+        cdef Moment *seen = self.now
+        cdef Moment *made
+        if self.may_change(seen.born):
+            return 0
+        self.expect(1)
+        made = <Moment *>PyMem_Malloc(sizeof(Moment))
+        if made == NULL:
+            raise MemoryError
+        made[0] = seen[0]
+        made.born = self.epoch
+        made.pages = <Page **>PyMem_Malloc(seen.page_room * sizeof(void *))
+        made.chunks = <Chunk **>PyMem_Malloc(seen.chunk_room * sizeof(void *))
+        if made.pages == NULL or made.chunks == NULL:
+            PyMem_Free(made.pages)
+            PyMem_Free(made.chunks)
+            PyMem_Free(made)
+            raise MemoryError
+        if seen.page_count:
+            memcpy(made.pages, seen.pages, seen.page_count * sizeof(void *))
+            memcpy(made.chunks, seen.chunks, seen.chunk_count * sizeof(void *))
+        self.held += moment_bytes(made)
+        self.now = made
+        self.retire(MOMENT, seen)
+        return 0
+
+    cdef int own_page(self, uint32_t number) except -1:
+        cdef Page *seen = self.now.pages[number]
+        cdef Page *made
+        if self.may_change(seen.born):
+            return 0
+        self.expect(2)  # one is the caller's
+        made = <Page *>PyMem_Malloc(sizeof(Page))
+        if made == NULL:
+            raise MemoryError
+        made[0] = seen[0]
+        made.born = self.epoch
+        self.held += sizeof(Page)
+        memset(self.uses[number].fresh, 0, sizeof(self.uses[number].fresh))
+        self.now.pages[number] = made
+        self.retire(PAGE, seen)
+        return 0
+
+    cdef int own_chunk(self, uint32_t number) except -1:
+        cdef Chunk *seen = self.now.chunks[number]
+        cdef Chunk *made
+        if self.may_change(seen.born):
+            return 0
+        self.expect(2)  # one is the caller's
+        made = self.new_chunk(seen.low, seen.low_size)
+        made.count = seen.count
+        memcpy(made.rows, seen.rows, seen.count * sizeof(uint32_t))
+        self.now.chunks[number] = made
+        self.retire(CHUNK, seen)
+        return 0
+
+    # --- Row numbers ---
+
+    cdef uint32_t free_row(self) except? 0xFFFFFFFF:
+        """The number of a row that is free, in a page that may change."""
+        cdef PageUse *use
+        cdef uint32_t word = 0
+        if self.open == NO_PAGE:
+            self.add_page()
+        self.own_page(self.open)
+        use = &self.uses[self.open]
+        while use.used[word] == ~<uint64_t>0:
+            word += 1
+        return (self.open << PAGE_BITS) + word * 64 + trailing_zeros(~use.used[word])
+
+    cdef int add_page(self) except -1:
+        cdef Moment *now = self.now
+        cdef uint32_t room = now.page_room
+        cdef PageUse *uses
+        cdef Page *page
+        if now.page_count == NO_PAGE >> PAGE_BITS:
+            raise MemoryError("a cache has no more than 2**32 rows")
+        now.pages = <Page **>grown(now.pages, &now.page_room, now.page_count, sizeof(void *))
+        self.held += (now.page_room - room) * sizeof(void *)
+        uses = <PageUse *>PyMem_Realloc(self.uses, now.page_room * sizeof(PageUse))
+        if uses == NULL:
+            raise MemoryError
+        self.uses = uses
+        page = <Page *>PyMem_Calloc(1, sizeof(Page))
+        if page == NULL:
+            raise MemoryError
+        page.born = self.epoch
+        self.held += sizeof(Page)
+        memset(&uses[now.page_count], 0, sizeof(PageUse))
+        now.pages[now.page_count] = page
+        now.page_count += 1
+        self.link(now.page_count - 1)
+        return 0
+
+    cdef void shed_pages(self) noexcept:
+        """Empty pages at the end go. (One that a snapshot sees stays until a later call.)"""
+        cdef Moment *now = self.now
+        while now.page_count and self.uses[now.page_count - 1].count == 0:
+            if not self.may_change(now.pages[now.page_count - 1].born):
+                return
+            now.page_count -= 1
+            self.unlink(now.page_count)
+            self.free(PAGE, now.pages[now.page_count])
+
+    cdef void link(self, uint32_t number) noexcept:
+        self.uses[number].before = NO_PAGE
+        self.uses[number].after = self.open
+        if self.open != NO_PAGE:
+            self.uses[self.open].before = number
+        self.open = number
+
+    cdef void unlink(self, uint32_t number) noexcept:
+        cdef PageUse *use = &self.uses[number]
+        if use.before == NO_PAGE:
+            self.open = use.after
+        else:
+            self.uses[use.before].after = use.after
+        if use.after != NO_PAGE:
+            self.uses[use.after].before = use.before
+
+    # --- Key order ---
+
+    cdef Chunk *new_chunk(self, const char *low, Py_ssize_t size) except NULL:
+        cdef Chunk *chunk = <Chunk *>PyMem_Malloc(chunk_bytes(size))
+        if chunk == NULL:
+            raise MemoryError
+        chunk.born = self.epoch
+        # Behind `low`, where row numbers are aligned.
+        chunk.rows = <uint32_t *>(<char *>chunk + chunk_bytes(size) - CHUNK_ROWS * sizeof(uint32_t))
+        chunk.count = 0
+        chunk.low_size = <uint32_t>size
+        memcpy(chunk.low, low, size)
+        self.held += chunk_bytes(size)
+        return chunk
+
+    cdef int insert_chunk(self, uint32_t number, Chunk *chunk) except -1:
+        cdef Moment *now = self.now
+        cdef uint32_t room = now.chunk_room
+        now.chunks = <Chunk **>grown(now.chunks, &now.chunk_room, now.chunk_count, sizeof(void *))
+        self.held += (now.chunk_room - room) * sizeof(void *)
+        memmove(&now.chunks[number + 1], &now.chunks[number], (now.chunk_count - number) * sizeof(void *))
+        now.chunks[number] = chunk
+        now.chunk_count += 1
+        return 0
+
+    cdef void remove_chunk(self, uint32_t number) noexcept:
+        """Takes out a chunk that may change."""
+        cdef Moment *now = self.now
+        self.free(CHUNK, now.chunks[number])
+        now.chunk_count -= 1
+        memmove(&now.chunks[number], &now.chunks[number + 1], (now.chunk_count - number) * sizeof(void *))
+
+    cdef Place room_for(self, Record *record, const char *key, Py_ssize_t size) except *:
+        """Where a new key belongs, in a chunk that may change and has room for it."""
+        cdef Moment *now = self.now
+        cdef Chunk *last = now.chunks[now.chunk_count - 1] if now.chunk_count else NULL
+        cdef Chunk *made
+        cdef Place place
+        if last == NULL or self.store.compare(record_of(now, last.rows[last.count - 1]), record) < 0:
+            # Rows that come in order fill their chunks.
+            if last == NULL or last.count == CHUNK_ROWS:
+                made = self.new_chunk(key, size)
+                try:
+                    self.insert_chunk(now.chunk_count, made)
+                except MemoryError:
+                    self.free(CHUNK, made)
+                    raise
+            place.chunk = now.chunk_count - 1
+            place.at = now.chunks[place.chunk].count
+        else:
+            place = self.seek(now, key, size, False)
+            if place.at == 0 and place.chunk > 0:
+                made = now.chunks[place.chunk]
+                if compare_keys(made.low, made.low_size, key, size) > 0:
+                    place.chunk -= 1
+                    place.at = now.chunks[place.chunk].count
+            if now.chunks[place.chunk].count == CHUNK_ROWS:
+                self.split(place.chunk)
+                if place.at > CHUNK_ROWS // 2:
+                    place.chunk += 1
+                    place.at -= CHUNK_ROWS // 2
+        self.own_chunk(place.chunk)
+        return place
+
+    cdef int split(self, uint32_t number) except -1:
+        cdef char[MAX_KEY] key
+        cdef uint32_t half = CHUNK_ROWS // 2
+        cdef Chunk *lower
+        cdef Chunk *upper
+        self.own_chunk(number)
+        lower = self.now.chunks[number]
+        upper = self.new_chunk(key, self.store.copy_key(record_of(self.now, lower.rows[half]), key))
+        try:
+            self.insert_chunk(number + 1, upper)
+        except MemoryError:
+            self.free(CHUNK, upper)
+            raise
+        upper.count = CHUNK_ROWS - half
+        memcpy(upper.rows, &lower.rows[half], upper.count * sizeof(uint32_t))
+        lower.count = half
+        return 0
+
+    cdef void merge(self, uint32_t number) noexcept:
+        """A chunk that may change goes when it is empty, and takes up or joins a neighbour when both are small."""
+        cdef Moment *now = self.now
+        cdef Chunk *lower
+        cdef Chunk *upper
+        if now.chunks[number].count == 0:
+            self.remove_chunk(number)
+            return
+        if number + 1 == now.chunk_count:
+            if number == 0:
+                return
+            number -= 1
+        lower = now.chunks[number]
+        upper = now.chunks[number + 1]
+        if lower.count + upper.count > MERGED_ROWS:
+            return
+        if not (self.may_change(lower.born) and self.may_change(upper.born)):
+            return  # after the snapshot, perhaps
+        memcpy(&lower.rows[lower.count], upper.rows, upper.count * sizeof(uint32_t))
+        lower.count += upper.count
+        self.remove_chunk(number + 1)
+
+    # --- Snapshots ---
+
+    cdef Fork fork(self):
+        """The rows of now. O(1)."""
+        cdef Fork made = Fork.__new__(Fork)
+        cdef uint64_t *wider
+        if self.fork_count == self.fork_room:
+            wider = <uint64_t *>PyMem_Realloc(self.forks, (2 * self.fork_room + FIRST_ROOM) * sizeof(uint64_t))
+            if wider == NULL:
+                raise MemoryError
+            self.forks = wider
+            self.fork_room = 2 * self.fork_room + FIRST_ROOM
+        made.rows = self
+        made.moment = self.now
+        made.epoch = self.epoch
+        self.forks[self.fork_count] = self.epoch
+        self.fork_count += 1
+        self.epoch += 1
+        return made
+
+    cdef void release(self, uint64_t epoch) noexcept:
+        cdef Py_ssize_t at = self.fork_count - 1
+        while self.forks[at] != epoch:
+            at -= 1
+        self.fork_count -= 1
+        memmove(&self.forks[at], &self.forks[at + 1], (self.fork_count - at) * sizeof(uint64_t))
+        if at == 0:
+            self.release_retired()
+
+    cdef int expect(self, Py_ssize_t count) except -1:
+        """Room for so many `retire` calls, which then cannot fail."""
+        cdef Py_ssize_t room = self.retired_room
+        cdef Py_ssize_t tail
+        cdef Retired *wider
+        if self.fork_count == 0 or self.retired_count + count <= room:
+            return 0
+        room = 2 * room + FIRST_ROOM
+        wider = <Retired *>PyMem_Malloc(room * sizeof(Retired))
+        if wider == NULL:
+            raise MemoryError
+        if self.retired_count:
+            tail = min(self.retired_room - self.first, self.retired_count)
+            memcpy(wider, &self.retired[self.first], tail * sizeof(Retired))
+            memcpy(&wider[tail], self.retired, (self.retired_count - tail) * sizeof(Retired))
+        PyMem_Free(self.retired)
+        self.retired = wider
+        self.retired_room = room
+        self.first = 0
+        return 0
+
+    cdef void retire(self, Kind kind, void *what) noexcept:
+        cdef Py_ssize_t at = self.first + self.retired_count
+        if at >= self.retired_room:
+            at -= self.retired_room
+        self.retired[at].epoch = self.epoch
+        self.retired[at].what = what
+        self.retired[at].kind = kind
+        self.retired_count += 1
+
+    cdef void release_retired(self) noexcept:
+        """Frees what no snapshot sees any more: what was replaced before the oldest of them. (What was made and
+        replaced between two snapshots waits for the older one.)"""
+        cdef Retired *oldest
+        while self.retired_count:
+            oldest = &self.retired[self.first]
+            if self.fork_count and oldest.epoch > self.forks[0]:
+                return
+            self.first += 1
+            if self.first == self.retired_room:
+                self.first = 0
+            self.retired_count -= 1
+            self.free(oldest.kind, oldest.what)
+        PyMem_Free(self.retired)
+        self.retired = NULL
+        self.retired_room = 0
+        self.first = 0
+
+    cdef void free(self, Kind kind, void *what) noexcept:
+        if kind == RECORD:
+            self.store.drop(<Record *>what)
+            return
+        if kind == PAGE:
+            self.held -= sizeof(Page)
+        elif kind == CHUNK:
+            self.held -= chunk_bytes((<Chunk *>what).low_size)
+        else:
+            self.held -= moment_bytes(<Moment *>what)
+            PyMem_Free((<Moment *>what).pages)
+            PyMem_Free((<Moment *>what).chunks)
+        PyMem_Free(what)
+
+    cdef long long nbytes(self) noexcept:
+        cdef long long own = self.now.page_room * sizeof(PageUse) + self.fork_room * sizeof(uint64_t)
+        return self.held + own + self.retired_room * sizeof(Retired) + self.keys.nbytes()
+
+
+@cython.final
+@cython.no_gc
+cdef class Fork:
+    def __dealloc__(self):
+        if self.rows is not None:
+            self.rows.release(self.epoch)

@@ -1,10 +1,28 @@
 """One strict pass over JSON bytes; what it leaves is a tape of tokens: spans of the text, no Python objects."""
 
+from engine._scalars cimport (  # can be had from here as well
+    BAD_NUMBER,
+    BAD_STRING,
+    BAD_SYNTAX,
+    BAD_UTF8,
+    DUPLICATE_KEY,
+    ESCAPED,
+    Escapes,
+    Fault,
+    literal_end,
+    NO_FAULT,
+    NO_MEMORY,
+    number_end,
+    RESPELLED,
+    string_end,
+    TOO_DEEP,
+    TOO_LARGE,
+    UNESCAPED,
+)
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef enum:
     MAX_DEPTH = 1024  # containers within containers, as orjson has it
-    MAX_INTEGER_DIGITS = 4300  # what Python's int() reads
     MAX_REPEATS = 100  # paths of repeated keys, as in the API server
 
 cdef enum TokenKind:
@@ -15,11 +33,6 @@ cdef enum TokenKind:
     OBJECT
     ARRAY
 
-cdef enum Escapes:  # truth: there is a backslash in it
-    UNESCAPED = 0
-    ESCAPED  # only escapes that its text cannot be written without: equal texts are written alike
-    RESPELLED  # has \u or \/, so that equal texts may be written in several ways
-
 cdef struct Token:  # in document order; a container stands before what is in it
     uint32_t start  # offset of the text: behind the opening quote of a KEY or STRING, at the bracket of a container
     uint32_t end  # offset behind it: at the closing quote of a KEY or STRING, behind the closing bracket of a container
@@ -28,24 +41,14 @@ cdef struct Token:  # in document order; a container stands before what is in it
     uint8_t escaped  # an Escapes, of a KEY or STRING
     uint8_t repeated  # a KEY that an earlier one of its object is equal to (only scan_repeats lets it pass)
 
-cdef enum Fault:
-    NO_FAULT = 0
-    NO_MEMORY
-    BAD_SYNTAX
-    BAD_STRING  # a control character, an escape that is none, half a surrogate pair
-    BAD_UTF8
-    BAD_NUMBER  # no number, one beyond a double, an integer of more than MAX_INTEGER_DIGITS
-    DUPLICATE_KEY
-    TOO_DEEP
-    TOO_LARGE  # from 4 GiB on
-
 cdef struct Tape:  # all zero at first; clear_tape gives its memory back
     Token *tokens
     Py_ssize_t count
     Py_ssize_t capacity
     uint64_t *slots  # scratch: the set of an object's keys, hash << 32 | token number + 1, 0 is free
     Py_ssize_t slot_capacity  # a power of two
-    Py_ssize_t fault_at  # offset of what was refused; of a key or string: its opening quote
+    Py_ssize_t repeats  # keys that scan_repeats marked
+    Py_ssize_t fault_at  # offset of what was refused; of a DUPLICATE_KEY its opening quote
     uint32_t fault_token  # of a DUPLICATE_KEY
 
 # `tape` takes the tokens of a whole document and keeps its memory for the next. After a fault the tape holds what stood
@@ -61,9 +64,3 @@ cdef Py_ssize_t find_path(const Tape *tape, const char *data, tuple raw_steps) n
 cdef str path_to(const Tape *tape, const char *data, Py_ssize_t number)  # `spec.containers[0].name`; O(tokens before)
 cdef list repeated_paths(const Tape *tape, const char *data)  # after scan_repeats; each once, MAX_REPEATS at most
 cdef str text_of(const Token *token, const char *data)  # what a KEY or STRING spells
-
-# Single values, as strict as scan: from the first byte (of a string: behind its opening quote) to behind the last (of a
-# string: to its closing quote); NULL when there is no valid one. Nothing is read at or behind `end`.
-cdef const char *string_end(const char *p, const char *end) noexcept nogil
-cdef const char *number_end(const char *p, const char *end) noexcept nogil
-cdef const char *literal_end(const char *p, const char *end) noexcept nogil

@@ -2,392 +2,45 @@
 
 cimport cython
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t
+from engine._scalars cimport (
+    BAD_NUMBER,
+    BAD_STRING,
+    BAD_SYNTAX,
+    BAD_UTF8,
+    DUPLICATE_KEY,
+    MAX_INTEGER_DIGITS,
+    NO_FAULT,
+    NO_MEMORY,
+    RESPELLED,
+    Refusal,
+    TOO_DEEP,
+    TOO_LARGE,
+    UNESCAPED,
+    Window,
+    literal_end,
+    number_end,
+    open_window,
+    refusal_of,
+    spell_alike,
+    spelled_hash,
+    text_end,
+)
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memset
-
-import os
 
 import orjson
 
 cdef extern from "blocks.h" nogil:
     uint64_t load64 "engine_load64"(const char *p)
-    int lowest_bit "engine_lowest_bit"(uint64_t bits)
-    uint64_t special "engine_special"(const char *p)  # of 64 bytes
-    uint64_t last_special "engine_last_special"(const char *p, size_t size)  # of fewer
 
 cdef extern from "Python.h":
     # No exception to raise: what does not fit is clipped.
     Py_ssize_t clipped "PyNumber_AsSsize_t"(object number, PyObject *overflow)
 
 cdef enum:
-    WINDOW = 64  # bytes
     FIRST_TOKENS = 16
     TOKEN_BYTES = 8  # of JSON, at the least, in what is seldom grown for
     SMALL_OBJECT = 32  # keys that are compared with each other; beyond, a set takes over
-    DOUBLE_EXPONENT = 308  # of ten, of the largest double
-
-
-# --- Strings ----------------------------------------------------------------------------------------------------------
-
-
-cdef struct Refusal:
-    Fault fault
-    const char *at
-
-
-cdef inline int hex_value(char c) noexcept nogil:
-    if c"0" <= c <= c"9":
-        return c - c"0"
-    c |= 32
-    return c - c"a" + 10 if c"a" <= c <= c"f" else -1
-
-
-cdef inline int hex_unit(const char *p) noexcept nogil:
-    """The number that four hexadecimal digits write; below zero when they are not."""
-    cdef int a = hex_value(p[0]), b = hex_value(p[1]), c = hex_value(p[2]), d = hex_value(p[3])
-    if a < 0 or b < 0 or c < 0 or d < 0:
-        return -1
-    return a << 12 | b << 8 | c << 4 | d
-
-
-cdef const char *escape_end(const char *p, const char *end, uint8_t *escaped) noexcept nogil:
-    """From a backslash to behind its escape, of a surrogate pair both halves; NULL when it is none."""
-    cdef int unit
-    if end - p < 2:
-        return NULL
-    if p[1] == c'"' or p[1] == c"\\" or p[1] == c"n" or p[1] == c"t" or p[1] == c"r" or p[1] == c"b" or p[1] == c"f":
-        escaped[0] |= ESCAPED
-        return p + 2
-    escaped[0] = RESPELLED
-    if p[1] == c"/":
-        return p + 2
-    if p[1] != c"u" or end - p < 6:
-        return NULL
-    unit = hex_unit(p + 2)
-    if unit < 0 or 0xDC00 <= unit <= 0xDFFF:
-        return NULL
-    if unit < 0xD800 or unit > 0xDFFF:
-        return p + 6
-    if end - p < 12 or p[6] != c"\\" or p[7] != c"u":
-        return NULL
-    unit = hex_unit(p + 8)
-    return p + 12 if 0xDC00 <= unit <= 0xDFFF else NULL
-
-
-cdef inline bint continues(char c) noexcept nogil:
-    return <uint8_t>c & 0xC0 == 0x80
-
-
-cdef inline const char *sequence_end(const char *p, const char *end) noexcept nogil:
-    """Over one character of several bytes; NULL when they are no UTF-8 (the Unicode standard, table 3-7)."""
-    cdef uint8_t lead = <uint8_t>p[0]
-    cdef uint8_t second
-    if end - p < 2 or not continues(p[1]):
-        return NULL
-    second = <uint8_t>p[1]
-    if 0xC2 <= lead <= 0xDF:
-        return p + 2
-    if end - p < 3 or not continues(p[2]):
-        return NULL
-    if 0xE0 <= lead <= 0xEF:
-        if lead == 0xE0 and second < 0xA0 or lead == 0xED and second > 0x9F:
-            return NULL  # longer than needed; a surrogate
-        return p + 3
-    if end - p < 4 or not continues(p[3]) or not 0xF0 <= lead <= 0xF4:
-        return NULL
-    if lead == 0xF0 and second < 0x90 or lead == 0xF4 and second > 0x8F:
-        return NULL  # longer than needed; beyond the last character
-    return p + 4
-
-
-cdef Refusal text_refusal(const char *p, const char *end) noexcept nogil:
-    """What is wrong, and where, with a text that text_end refuses."""
-    cdef Refusal refusal
-    cdef const char *behind
-    cdef uint8_t unused = UNESCAPED
-    while p < end:
-        if p[0] == c"\\":
-            behind = escape_end(p, end, &unused)
-            refusal.fault = BAD_STRING
-        elif <uint8_t>p[0] >= 0x80:
-            behind = sequence_end(p, end)
-            refusal.fault = BAD_UTF8
-        else:
-            behind = p + 1 if <uint8_t>p[0] >= 0x20 else NULL
-            refusal.fault = BAD_STRING
-        if behind == NULL:
-            refusal.at = p
-            return refusal
-        p = behind
-    refusal.fault = BAD_SYNTAX  # it does not end
-    refusal.at = end
-    return refusal
-
-
-cdef struct Window:  # moves over the text; strings end at a bit of it, so that finding one waits for no load
-    const char *base
-    uint64_t bits  # the special bytes of WINDOW from `base` on
-
-
-cdef inline void open_window(Window *window, const char *p, const char *end) noexcept nogil:
-    window.base = p
-    window.bits = special(p) if end - p >= WINDOW else last_special(p, end - p)
-
-
-cdef inline const char *next_special(Window *window, const char *p, const char *end) noexcept nogil:
-    """The first byte at or behind `p` that ends plain text; `end` when none does. `p` never goes back."""
-    cdef uint64_t bits
-    while p < end:
-        if p - window.base >= WINDOW:
-            open_window(window, window.base + ((p - window.base) & -WINDOW), end)
-        bits = window.bits >> (p - window.base)
-        if bits != 0:
-            return p + lowest_bit(bits)
-        if end - window.base <= WINDOW:
-            break
-        p = window.base + WINDOW
-    return end
-
-
-cdef const char *odd_text_end(Window window, const char *p, const char *end, uint8_t *escaped) noexcept nogil:
-    """text_end from the first byte on that is not plain, with a window of its own."""
-    while p < end:
-        if p[0] == c'"':
-            return p
-        if p[0] == c"\\":
-            p = escape_end(p, end, escaped)
-        elif <uint8_t>p[0] >= 0x80:
-            p = sequence_end(p, end)
-        else:
-            return NULL
-        if p == NULL:
-            return NULL
-        p = next_special(&window, p, end)
-    return NULL
-
-
-cdef inline const char *text_end(Window *window, const char *p, const char *end, uint8_t *escaped) noexcept nogil:
-    """From behind the opening quote to the closing one; NULL when there is none or the text is refused."""
-    escaped[0] = UNESCAPED
-    p = next_special(window, p, end)
-    if p < end and p[0] == c'"':
-        return p
-    return odd_text_end(window[0], p, end, escaped)
-
-
-cdef const char *string_end(const char *p, const char *end) noexcept nogil:
-    cdef uint8_t escaped
-    cdef Window window
-    open_window(&window, p, end)
-    return text_end(&window, p, end, &escaped)
-
-
-# --- What a string spells ---------------------------------------------------------------------------------------------
-
-
-cdef uint32_t next_character(const char **at) noexcept nogil:
-    """The code point that stands first in valid text, which it steps over."""
-    cdef const char *p = at[0]
-    cdef uint8_t lead = <uint8_t>p[0]
-    cdef uint32_t unit
-    if lead < 0x80 and lead != c"\\":
-        at[0] = p + 1
-        return lead
-    if lead >= 0xF0:
-        at[0] = p + 4
-        return (lead & 7) << 18 | (p[1] & 63) << 12 | (p[2] & 63) << 6 | (p[3] & 63)
-    if lead >= 0xE0:
-        at[0] = p + 3
-        return (lead & 15) << 12 | (p[1] & 63) << 6 | (p[2] & 63)
-    if lead >= 0xC0:
-        at[0] = p + 2
-        return (lead & 31) << 6 | (p[1] & 63)
-    at[0] = p + 2
-    if p[1] == c"n":
-        return c"\n"
-    if p[1] == c"t":
-        return c"\t"
-    if p[1] == c"r":
-        return c"\r"
-    if p[1] == c"b":
-        return 8
-    if p[1] == c"f":
-        return 12
-    if p[1] != c"u":
-        return p[1]
-    unit = <uint32_t>hex_unit(p + 2)
-    if unit < 0xD800 or unit > 0xDFFF:
-        at[0] = p + 6
-        return unit
-    at[0] = p + 12
-    return 0x10000 + ((unit - 0xD800) << 10) + (<uint32_t>hex_unit(p + 8) - 0xDC00)
-
-
-cdef bint spell_alike(const char *a, const char *a_end, const char *b, const char *b_end) noexcept nogil:
-    """Whether two valid texts are the same string, however they are written."""
-    while a < a_end and b < b_end:
-        if next_character(&a) != next_character(&b):
-            return False
-    return a == a_end and b == b_end
-
-
-cdef uint64_t[2] SEED  # of this process, so that nobody can write keys that fall together in a set
-
-
-cdef struct Sip:  # the state of SipHash-1-3
-    uint64_t a
-    uint64_t b
-    uint64_t c
-    uint64_t d
-
-
-cdef inline uint64_t rotated(uint64_t x, int by) noexcept nogil:
-    return x << by | x >> (64 - by)
-
-
-cdef inline void sip_round(Sip *s) noexcept nogil:
-    s.a += s.b
-    s.b = rotated(s.b, 13) ^ s.a
-    s.a = rotated(s.a, 32)
-    s.c += s.d
-    s.d = rotated(s.d, 16) ^ s.c
-    s.a += s.d
-    s.d = rotated(s.d, 21) ^ s.a
-    s.c += s.b
-    s.b = rotated(s.b, 17) ^ s.c
-    s.c = rotated(s.c, 32)
-
-
-cdef inline void sip_word(Sip *s, uint64_t word) noexcept nogil:
-    s.d ^= word
-    sip_round(s)
-    s.a ^= word
-
-
-cdef uint64_t spelled_hash(const char *p, const char *end) noexcept nogil:
-    """SipHash-1-3 of the characters that a valid text spells, three to a word."""
-    cdef Sip s
-    cdef uint64_t word = 0, count = 0
-    s.a = SEED[0] ^ 0x736F6D6570736575ULL
-    s.b = SEED[1] ^ 0x646F72616E646F6DULL
-    s.c = SEED[0] ^ 0x6C7967656E657261ULL
-    s.d = SEED[1] ^ 0x7465646279746573ULL
-    while p < end:
-        word = word << 21 | next_character(&p)
-        count += 1
-        if count % 3 == 0:
-            sip_word(&s, word)
-            word = 0
-    sip_word(&s, word)
-    sip_word(&s, count)
-    s.c ^= 0xFF
-    sip_round(&s)
-    sip_round(&s)
-    sip_round(&s)
-    return s.a ^ s.b ^ s.c ^ s.d
-
-
-# --- Numbers and literals ---------------------------------------------------------------------------------------------
-
-
-# 2**1024 - 2**970: a double's reader rounds what reaches it to infinity.
-cdef const char *TOO_BIG = (
-    b"17976931348623158079372897140530341507993413271003782693617377898044496829276475094664901797758720709633"
-    b"02864166928879109465555478519404026306574886715058206819089020007083836762738548458177115317644757302700"
-    b"69855571366959622842914819860834936475292719074168444365510704342711559699508093042880177904174497792"
-)
-cdef int64_t MANY = 1LL << 40  # more than any count of digits
-
-
-cdef inline bint is_digit(char c) noexcept nogil:
-    return c"0" <= c <= c"9"
-
-
-cdef inline const char *digits_end(const char *p, const char *end) noexcept nogil:
-    while p < end and is_digit(p[0]):
-        p += 1
-    return p
-
-
-cdef bint overflows(const char *p, const char *end) noexcept nogil:
-    """Whether a number (without its sign) is beyond every double. Exact, by comparing digits."""
-    cdef const char *first = NULL  # the first digit that counts
-    cdef int64_t exponent = 0, written = 0
-    cdef bint fraction = False, negative
-    cdef const char *limit = TOO_BIG
-    while p < end and p[0] | 32 != c"e":
-        if p[0] == c".":
-            fraction = True
-        elif first == NULL:
-            if p[0] != c"0":
-                first = p
-            exponent -= fraction
-        else:
-            exponent += not fraction
-        p += 1
-    if first == NULL:
-        return False
-    if p < end:
-        negative = p[1] == c"-"
-        p += 2 if negative or p[1] == c"+" else 1
-        while p < end:
-            written = min(written * 10 + (p[0] - c"0"), MANY)
-            p += 1
-        exponent += -written if negative else written
-    if exponent != DOUBLE_EXPONENT:
-        return exponent > DOUBLE_EXPONENT
-    p = first
-    while limit[0] and p < end and p[0] | 32 != c"e":
-        if p[0] != c".":
-            if p[0] != limit[0]:
-                return p[0] > limit[0]
-            limit += 1
-        p += 1
-    while limit[0] == c"0":  # the number ends first: zeros follow
-        limit += 1
-    return not limit[0]
-
-
-cdef const char *number_end(const char *p, const char *end) noexcept nogil:
-    cdef const char *first
-    cdef const char *whole
-    cdef bint power = False
-    if p < end and p[0] == c"-":
-        p += 1
-    first = p
-    if p < end and p[0] == c"0":
-        p += 1
-    else:
-        p = digits_end(p, end)
-        if p == first:
-            return NULL
-    if p == end or p[0] != c"." and p[0] | 32 != c"e":
-        return p if p - first <= MAX_INTEGER_DIGITS else NULL
-    whole = p
-    if p[0] == c".":
-        p = digits_end(p + 1, end)
-        if p - whole == 1:
-            return NULL
-    if p < end and p[0] | 32 == c"e":
-        power = True
-        p += 1
-        if p < end and (p[0] == c"+" or p[0] == c"-"):
-            p += 1
-        if p == end or not is_digit(p[0]):
-            return NULL
-        p = digits_end(p, end)
-    if (power or whole - first > DOUBLE_EXPONENT) and overflows(first, p):
-        return NULL
-    return p
-
-
-cdef const char *literal_end(const char *p, const char *end) noexcept nogil:
-    if end - p >= 4 and (memcmp(p, b"true", 4) == 0 or memcmp(p, b"null", 4) == 0):
-        return p + 4
-    if end - p >= 5 and memcmp(p, b"false", 5) == 0:
-        return p + 5
-    return NULL
 
 
 # --- Repeated keys ----------------------------------------------------------------------------------------------------
@@ -460,6 +113,7 @@ cdef Fault check_keys(Tape *tape, const char *data, const Level *level, bint str
                     if strict:
                         tape.fault_token = number
                         return DUPLICATE_KEY
+                    tape.repeats += not key.repeated
                     key.repeated = True
                     break
             at = (at + 1) & (capacity - 1)
@@ -494,8 +148,56 @@ cdef inline void put(Token *token, int kind, Py_ssize_t start, Py_ssize_t end, P
     token.end = <uint32_t>end
     token.next = <uint32_t>next_
     token.kind = kind
-    token.escaped = 0
-    token.repeated = 0
+    token.escaped = UNESCAPED
+    token.repeated = False
+
+
+cdef inline const char *put_text(
+    Token *tokens, uint32_t number, int kind, Window *window, const char *data, const char *p, const char *end
+) noexcept nogil:
+    """A key or string as a token; to behind its closing quote, NULL when it is refused."""
+    cdef uint8_t escaped = UNESCAPED
+    cdef const char *stop = text_end(window, p + 1, end, &escaped)
+    if stop == NULL:
+        return NULL
+    put(tokens + number, kind, p + 1 - data, stop - data, number + 1)
+    tokens[number].escaped = escaped
+    return stop + 1
+
+
+cdef inline const char *put_scalar(
+    Token *tokens, uint32_t number, Window *window, const char *data, const char *p, const char *end
+) noexcept nogil:
+    """A string, number or literal as a token; to behind it, NULL when it is refused."""
+    cdef bint is_number = p[0] == c"-" or c"0" <= p[0] <= c"9"
+    cdef const char *stop
+    if p[0] == c'"':
+        return put_text(tokens, number, STRING, window, data, p, end)
+    stop = number_end(p, end) if is_number else literal_end(p, end)
+    if stop != NULL:
+        put(tokens + number, NUMBER if is_number else LITERAL, p - data, stop - data, number + 1)
+    return stop
+
+
+cdef inline Level opened(uint32_t number, char bracket) noexcept nogil:
+    cdef Level level
+    level.seen = 0
+    level.token = number
+    level.keys = 0
+    level.is_object = bracket == c"{"
+    level.respelled = False
+    return level
+
+
+cdef inline bint repeats(Level *level, const Token *tokens, uint32_t number, const char *data) noexcept nogil:
+    """Notes a key. Whether it is written like an earlier one of a small object; check_keys looks at the others."""
+    cdef const Token *key = tokens + number
+    cdef uint64_t bit = signature(data, data + key.start, data + key.end)
+    cdef bint seen = level.seen & bit != 0
+    level.seen |= bit
+    level.keys += 1
+    level.respelled |= key.escaped == RESPELLED
+    return seen and level.keys <= SMALL_OBJECT and has_key(tokens, level.token + 1, number, data)
 
 
 cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) noexcept nogil:
@@ -506,140 +208,99 @@ cdef Fault scanned(const char *data, Py_ssize_t size, Tape *tape, bint strict) n
     cdef const char *start
     cdef Token *tokens = tape.tokens
     cdef uint32_t number = 0  # of the next token
-    cdef uint64_t bit
     cdef Window window
     cdef Refusal refusal
-    cdef Fault fault = NO_FAULT
-    cdef uint8_t escaped = 0
-    cdef bint opened
-    open_window(&window, data, end)
-    level.token = 0
-    level.is_object = False
+    cdef bint ahead  # a value or key must follow
+    tape.count = 0
+    tape.repeats = 0
     if size > <Py_ssize_t>0xFFFFFFFF:
-        tape.count = 0
         tape.fault_at = 0xFFFFFFFF
         return TOO_LARGE
+    refusal.fault = NO_FAULT
+    levels[0] = opened(0, 0)
+    open_window(&window, data, end)
     while True:
         # A value begins here.
         if tape.capacity - <Py_ssize_t>number < 2:
             if not grow_tokens(tape, size):
-                fault = NO_MEMORY
+                refusal.fault = NO_MEMORY
                 break
             tokens = tape.tokens
         p = skip_space(p, end)
-        if p == end:
-            fault = BAD_SYNTAX
-            break
         start = p
-        opened = False
-        if p[0] == c'"':
-            p = text_end(&window, p + 1, end, &escaped)
-            if p == NULL:
-                refusal = text_refusal(start + 1, end)
-                fault = refusal.fault
-                p = refusal.at
-                break
-            put(tokens + number, STRING, start + 1 - data, p - data, number + 1)
-            tokens[number].escaped = escaped
-            number += 1
-            p += 1
-        elif p[0] == c"{" or p[0] == c"[":
+        if p == end:
+            refusal.fault = BAD_SYNTAX
+            break
+        if p[0] == c"{" or p[0] == c"[":
             if level - levels == MAX_DEPTH:
-                fault = TOO_DEEP
+                refusal.fault = TOO_DEEP
                 break
             level += 1
-            level.seen = 0
-            level.token = number
-            level.keys = 0
-            level.is_object = p[0] == c"{"
-            level.respelled = False
+            level[0] = opened(number, p[0])
             put(tokens + number, OBJECT if level.is_object else ARRAY, p - data, p - data, number)
             number += 1
             p = skip_space(p + 1, end)
-            # Both closing brackets are two behind the opening one.
-            opened = p == end or p[0] != start[0] + 2
-        elif p[0] == c"-" or is_digit(p[0]):
-            p = number_end(p, end)
-            if p == NULL:
-                p = start
-                fault = BAD_NUMBER
-                break
-            put(tokens + number, NUMBER, start - data, p - data, number + 1)
-            number += 1
+            ahead = p == end or p[0] != start[0] + 2  # in ASCII closing brackets are two behind opening ones
         else:
-            p = literal_end(p, end)
+            p = put_scalar(tokens, number, &window, data, p, end)
             if p == NULL:
-                p = start
-                fault = BAD_SYNTAX
+                refusal = refusal_of(start, end)
+                p = refusal.at
                 break
-            put(tokens + number, LITERAL, start - data, p - data, number + 1)
             number += 1
-        # A value, or the opening bracket of one, is behind us: over what closes, up to the next value.
-        while not opened:
+            ahead = False
+        # Over all that closes, up to the next value or key.
+        while not ahead:
             p = skip_space(p, end)
             if level == levels:
                 break
-            if p == end:
-                fault = BAD_SYNTAX
-                break
-            if p[0] == c"," and tokens[level.token].next != number:
+            if p < end and p[0] == c",":
                 p = skip_space(p + 1, end)
-                opened = True
-            elif p[0] == (c"}" if level.is_object else c"]"):
+                ahead = True
+            elif p < end and p[0] == (c"}" if level.is_object else c"]"):
                 p += 1
                 tokens[level.token].end = <uint32_t>(p - data)
                 tokens[level.token].next = number
                 if level.keys > SMALL_OBJECT or level.respelled:
-                    fault = check_keys(tape, data, level, strict)
-                    if fault != NO_FAULT:
+                    refusal.fault = check_keys(tape, data, level, strict)
+                    if refusal.fault != NO_FAULT:
                         break
                 level -= 1
             else:
-                fault = BAD_SYNTAX
+                refusal.fault = BAD_SYNTAX
                 break
-        if not opened or fault != NO_FAULT:
+        if not ahead:
             break
-        if not level.is_object:
-            continue
-        # A key stands here.
-        start = p
-        if p == end or p[0] != c'"':
-            fault = BAD_SYNTAX
-            break
-        p = text_end(&window, p + 1, end, &escaped)
-        if p == NULL:
-            refusal = text_refusal(start + 1, end)
-            fault = refusal.fault
-            p = refusal.at
-            break
-        put(tokens + number, KEY, start + 1 - data, p - data, number + 1)
-        tokens[number].escaped = escaped
-        level.keys += 1
-        level.respelled |= escaped == RESPELLED
-        bit = signature(data, start + 1, p)
-        if level.seen & bit and level.keys <= SMALL_OBJECT and has_key(tokens, level.token + 1, number, data):
-            if strict:
-                tape.fault_token = number
-                number += 1
-                fault = DUPLICATE_KEY
+        if level.is_object:
+            start = p
+            p = put_text(tokens, number, KEY, &window, data, p, end) if p < end and p[0] == c'"' else NULL
+            if p == NULL:
+                refusal = refusal_of(start, end)
+                refusal.fault = BAD_SYNTAX if refusal.at == start else refusal.fault
+                p = refusal.at
                 break
-            tokens[number].repeated = True
-        level.seen |= bit
-        number += 1
-        p = skip_space(p + 1, end)
-        if p == end or p[0] != c":":
-            fault = BAD_SYNTAX
-            break
-        p += 1
+            number += 1
+            if repeats(level, tokens, number - 1, data):
+                if strict:
+                    tape.fault_token = number - 1
+                    refusal.fault = DUPLICATE_KEY
+                    break
+                tokens[number - 1].repeated = True
+                tape.repeats += 1
+            p = skip_space(p, end)
+            if p == end or p[0] != c":":
+                refusal.fault = BAD_SYNTAX
+                break
+            p += 1
+    if refusal.fault == NO_FAULT and p != end:
+        refusal.fault = BAD_SYNTAX
     tape.count = number
-    if fault == NO_FAULT and p != end:
-        fault = BAD_SYNTAX
-    if fault != NO_FAULT:
-        tape.fault_at = tokens[tape.fault_token].start - 1 if fault == DUPLICATE_KEY else p - data
+    if refusal.fault != NO_FAULT:
+        tape.fault_at = tokens[tape.fault_token].start - 1 if refusal.fault == DUPLICATE_KEY else p - data
         while level > levels:  # what is open holds all that was read
             tokens[level.token].next = number
             level -= 1
-    return fault
+    return refusal.fault
 
 
 cdef Fault scan(const char *data, Py_ssize_t size, Tape *tape) noexcept nogil:
@@ -729,7 +390,7 @@ cdef str member_path(str path, const Token *key, const char *data):
 
 cdef list repeated_paths(const Tape *tape, const char *data):
     cdef dict found = {}  # a set in order
-    if tape.count:
+    if tape.repeats:
         add_repeats(tape.tokens, 0, "", data, found)
     return list(found)
 
@@ -816,22 +477,3 @@ def tokens(bytes data not None):
 def find(bytes data not None, tuple steps not None):
     cdef Scanned scanned_ = Scanned(data)
     return find_path(&scanned_.tape, data, steps)
-
-
-def scalar_end(bytes data not None):
-    cdef const char *start = data
-    cdef const char *end = start + len(data)
-    cdef const char *behind
-    if data[:1] == b'"':
-        behind = string_end(start + 1, end)
-        if behind != NULL:
-            behind += 1
-    elif data[:1] in b"-0123456789":
-        behind = number_end(start, end)
-    else:
-        behind = literal_end(start, end)
-    return None if behind == NULL else behind - start
-
-
-SEED[0] = int.from_bytes(os.urandom(8), "little")
-SEED[1] = int.from_bytes(os.urandom(8), "little")

@@ -12,12 +12,25 @@ cdef enum Operator:
     LESS
 
 
+cdef enum TermKind:
+    # The first byte of a term, which is what values are found by in a column.
+    HAS_LABEL = 1  # then the label's key
+    LABEL  # the key, BETWEEN, the value
+    FIELD  # how selectors see a scalar (see field_text); a string without escapes needs no term
+    ELEMENT  # the same of each element of an array
+    BLANK  # null, an object, an array: a field selector sees ""
+    BETWEEN = 0xFF  # occurs in no UTF-8
+
+
 @cython.final
 cdef class Requirement:
     cdef str key
     cdef Operator operator
     cdef tuple values
     cdef long long number  # what GREATER and LESS compare with
+    # The same as terms: HAS_LABEL, and a LABEL for each value of IN and NOT_IN.
+    cdef bytes presence
+    cdef tuple alternatives
 
     cdef bint holds(self, dict labels) except -1
 
@@ -48,3 +61,5 @@ cdef class FieldSelector:
 cdef str text_of_field(object value)
 cdef LabelSelector label_selector_of(object selector)
 cdef FieldSelector field_selector_of(object selector)
+cdef bytes term_of(TermKind kind, bytes text)
+cdef bytes label_term(bytes key, bytes value)

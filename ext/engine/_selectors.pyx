@@ -6,7 +6,8 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ and ..
 cimport cython
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
-from engine._object cimport MapView, Object, labels_of, value_in
+from engine._object cimport Object, labels_of, value_in
+from engine._views cimport MapView
 from engine._path cimport Path
 
 import re
@@ -108,6 +109,17 @@ cdef bint parse_integer(str text, long long *number) except -1:
     return True
 
 
+# --- What a column is asked for ---------------------------------------------------------------------------------------
+
+
+cdef bytes term_of(TermKind kind, bytes text):
+    return bytes((<int>kind,)) + text
+
+
+cdef bytes label_term(bytes key, bytes value):
+    return bytes((<int>LABEL,)) + key + bytes((<int>BETWEEN,)) + value
+
+
 # --- Label selectors --------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +175,8 @@ cdef Requirement requirement(str key, str operator, tuple values):
     if faults:
         faults = list(dict.fromkeys(faults))
         raise ValueError(faults[0] if len(faults) == 1 else "[" + ", ".join(faults) + "]")
+    made.presence = term_of(HAS_LABEL, key.encode())
+    made.alternatives = tuple([label_term(key.encode(), value.encode()) for value in dict.fromkeys(values)])
     return made
 
 

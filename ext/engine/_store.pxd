@@ -7,6 +7,23 @@ from engine._record cimport NO_ROW, Record, hold, rest_of
 from libc.stdint cimport int64_t
 
 
+cdef struct Live:
+    # What exists at this moment in all stores.
+    long long stores
+    long long records
+    long long views  # Objects over records
+
+
+cdef Live LIVE
+
+
+cdef class ColumnReader:
+    """A column as views see it: `value_of` finds for a current record what a parser finds at the path, `default` where
+    nothing stands. Compiled subclasses override it; here it asks the method `value` of a Python subclass."""
+
+    cdef object value_of(self, Record *record, object default)
+
+
 @cython.final
 cdef class Store:
     """The memory of one cache: turns JSON bytes into records and back.
@@ -24,6 +41,7 @@ cdef class Store:
     # What is held.
     cdef readonly long long record_bytes
     cdef readonly long long records
+    cdef dict columns  # path text -> ColumnReader, lent by the cache; None: it lends none
 
     cdef int watch(self, Path path) except -1
     cdef Record *encode(self, const char *data, Py_ssize_t size, Record *hint) except NULL

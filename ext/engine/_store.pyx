@@ -7,12 +7,21 @@ from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport text_room, unpack_object
 from engine._encoding cimport encoding, let_go, pack_object, read_object, span_of
 from engine._json cimport Slice, spliced
-from engine._keys cimport MAX_KEY, Keys, Prefix
+from engine._keys cimport MAX_KEY, PREFIXES, Keys, Prefix
 from engine._packing cimport write_varint
 from engine._path cimport Path, path_of
-from engine._record cimport HEADER, NO_ROW, NUMBER_BYTES, Record, payload_of, rest_of, set_template_number, template_number
+from engine._record cimport (
+    HEADER,
+    NO_ROW,
+    NUMBER_BYTES,
+    Record,
+    payload_of,
+    rest_of,
+    set_template_number,
+    template_number,
+)
 from engine._scan cimport NO_FAULT, Tape, find_path, scan
-from engine._shape cimport NOWHERE, UNRESOLVED, Place, Shape
+from engine._shape cimport NOWHERE, UNRESOLVED, Shape
 from engine._template cimport Template
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
@@ -32,9 +41,25 @@ cdef inline long long block_bytes(Py_ssize_t size) noexcept nogil:
     return (size + STEP - 1) // STEP * STEP + (0 if size <= SMALL else STEP)
 
 
+# --- What views and tests may ask -------------------------------------------------------------------------------------
+
+
+cdef class ColumnReader:
+    cdef object value_of(self, Record *record, object default):
+        return self.value(record.row, default)
+
+
+def live():
+    return {"stores": LIVE.stores, "records": LIVE.records, "prefixes": PREFIXES, "views": LIVE.views}
+
+
+# --- The store --------------------------------------------------------------------------------------------------------
+
+
 @cython.final
 cdef class Store:
     def __cinit__(self):
+        LIVE.stores += 1
         self.paths = []
         self.keys = Keys.__new__(Keys)
         self.catalog = Catalog.__new__(Catalog)
@@ -44,6 +69,7 @@ cdef class Store:
         self.watch(path_of("metadata.resourceVersion"))
 
     def __dealloc__(self):
+        LIVE.stores -= 1
         PyMem_Free(self.values)
 
     cdef int watch(self, Path path) except -1:
@@ -98,7 +124,7 @@ cdef class Store:
         record.size = <uint32_t>(before + varint + packed)
         record.rest = <uint8_t>rest
         record.sections = <uint8_t>encoding.count
-        record.viewed = 0
+        record.marks = 0
         memcpy(<char *>record + HEADER, encoding.key + prefix.size, rest)
         for i in range(encoding.count):
             template = encoding.parts[i].template
@@ -108,6 +134,7 @@ cdef class Store:
         memcpy(<char *>record + before, raw_size, varint)
         memcpy(<char *>record + before + varint, encoding.out, packed)
         self.records += 1
+        LIVE.records += 1
         self.record_bytes += block_bytes(record.size)
         return record
 
@@ -127,6 +154,7 @@ cdef class Store:
             if number != NO_TEMPLATE:
                 self.catalog.drop(self.catalog.get(number))
         self.records -= 1
+        LIVE.records -= 1
         self.record_bytes -= block_bytes(record.size)
         self.keys.drop(self.keys.prefixes[record.prefix])
         PyMem_Free(record)
@@ -152,7 +180,6 @@ cdef class Store:
     cdef Slice read(self, Record *record, int path) except *:
         """The raw JSON of the value at a watched path, valid until the next `read` of any store; a start of NULL:
         nothing there. Decodes no more than the sections up to it."""
-        cdef Place place
         cdef Shape *shape
         cdef uint32_t i, number
         cdef Slice nothing

@@ -23,7 +23,6 @@ from engine._shape cimport (
     KEY_TOKEN,
     MAX_RULE,
     NOT_VARYING,
-    NOWHERE,
     SCALAR_TOKEN,
     TEXT_TOKEN,
     UNRESOLVED,
@@ -217,7 +216,7 @@ cdef Slice current(const Shape *shape, const Walk *walk, uint32_t token) noexcep
 
 
 cdef bint is_canonical(Slice text) noexcept nogil:
-    """Whether a key is written as all equal keys are that pass here: without escapes that could be spelled otherwise."""
+    """Whether a key is written as all equal ones that pass here: without escapes that could be spelled otherwise."""
     cdef const char *p = text.start
     cdef const char *end = p + text.size
     while True:

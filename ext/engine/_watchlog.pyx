@@ -1,99 +1,54 @@
-"""The ring of changes of one resource, and the cursors that read it."""
+"""The log of changes of one resource, and the cursors that read it."""
 
 cimport cython
+from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.pythread cimport PyThread_get_thread_ident
-from engine._object cimport Object, restamped, value_in
-from engine._selectors cimport Term, field_selector_of, label_selector_of, text_of_field
+from cpython.ref cimport Py_INCREF
+from engine._object cimport Object, bind, record_of, revision_of
+from engine._ring cimport ADDED, DELETED, FIRST_SLOTS, IGNORED, MODIFIED, Change, Event, Ring, Slot, Verdict
+from engine._watchers cimport NONE, Condition, FieldBucket, Probe, Selection, new_bucket, new_selection
+from engine._selectors cimport field_selector_of, label_selector_of
+from engine._store cimport Record, Store, hold
+from libc.stdint cimport UINT32_MAX, int64_t, uint32_t
 
-from bisect import bisect_left
-from collections import deque
-from itertools import islice
 from time import monotonic
 
 cdef enum:
-    FIRST_SLOTS = 128
-    RECORD_BYTES = 200  # what a record costs beside its JSON
+    TICKS_PER_SECOND = 16  # of the time at which a record came
+    SHRINK_STEP = 16  # records that one append evicts while the ring shrinks
 
-cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
+cdef dict CHANGES = {"ADDED": ADDED, "MODIFIED": MODIFIED, "DELETED": DELETED}
 
 
 class Expired(Exception):
     """The cursor fell off the end of the ring, or asked for history that is gone. Over HTTP: 410."""
 
 
-cdef Event new_event(str type, Object obj, Object old, long long revision):
-    cdef Event event = Event.__new__(Event)
-    event.type = type
-    event.key = obj.key
-    event.revision = revision
-    event.object = obj
-    event.old = old
-    return event
-
-
 @cython.final
-@cython.no_gc
-cdef class Event:
-    """One change as a reader sees it: type, key, revision, object, old, encoded."""
-
-    def __init__(self):
-        raise TypeError("events come from a WatchLog")
-
-    @property
-    def encoded(self):
-        if self.line is None:
-            self.line = b'{"type":"' + self.type.encode() + b'","object":' + self.object.raw + b"}\n"
-        return self.line
-
-    def __repr__(self):
-        return f"<Event {self.type} {self.key} at {self.revision}>"
-
-
-@cython.final
-cdef class FieldBucket:
-    cdef int file(self, long long number, str value, str before) except -1:
-        self.trace.append((number, value, before))
-        for text in (value,) if before is None else (value, before):
-            numbers = self.filed.get(text)
-            if numbers is None:
-                numbers = self.filed[text] = deque()
-            numbers.append(number)
-        return 0
-
-    cdef int evict(self, long long number) except -1:
-        cdef tuple oldest
-        if number < self.since or not self.trace:
-            return 0
-        oldest = self.trace.popleft()
-        for text in (oldest[1],) if oldest[2] is None else (oldest[1], oldest[2]):
-            numbers = self.filed[text]
-            numbers.popleft()
-            if not numbers:
-                del self.filed[text]
-        return 0
-
-
-@cython.final
+@cython.no_gc_clear
 cdef class WatchLog:
     """A ring of the last changes of one resource, read by cursors.
 
     The contract of every method is in engine/_watchlog.pyi.
     """
 
+    def __cinit__(self, *args, **options):
+        self.ring = Ring.__new__(Ring)
+        self.probe = Probe.__new__(Probe)
+        self.selections = {}
+        self.buckets = {}
+        self.waiting = {}
+
     def __init__(self, *, double min_seconds=75.0, long long max_events=1_000_000, long long max_bytes=1 << 30,
                  long long resource_version=0, clock=monotonic):
-        if max_events < 1 or max_bytes < 1 or min_seconds < 0:
+        if max_events < 1 or max_bytes < 1 or not min_seconds >= 0:
             raise ValueError("max_events and max_bytes must be positive, min_seconds not negative")
-        self.slots = [None] * FIRST_SLOTS
-        self.mask = FIRST_SLOTS - 1
-        self.min_seconds = min_seconds
+        # One tick more, since what is shorter than a tick may count as one.
+        self.min_ticks = <uint32_t>min(min_seconds * TICKS_PER_SECOND + 1, <double>UINT32_MAX) if min_seconds else 0
         self.max_events = max_events
         self.max_bytes = max_bytes
         self.clock = clock
         self.resource_version = self.floor = resource_version
-        self.waiting = {}
-        self.waiting_namespace = {}
-        self.buckets = {}
 
     cdef int check_thread(self) except -1:
         cdef unsigned long here = <unsigned long>PyThread_get_thread_ident()
@@ -103,61 +58,112 @@ cdef class WatchLog:
             self.writer = here
         return 0
 
+    cdef int share(self, Store store) except -1:
+        if store is not self.ring.store:
+            if self.ring.head != self.ring.tail:
+                raise ValueError("the log holds records of another store")
+            self.adopt(store)
+        self.ring.shared = True
+        return 0
+
+    cdef int adopt(self, Store store) except -1:
+        cdef FieldBucket bucket
+        self.ring.store = self.probe.store = store
+        for item in self.buckets.values():
+            bucket = <FieldBucket>item
+            bucket.watched = self.probe.watch(bucket.path)
+        for item in self.selections.values():
+            (<Selection>item).watch(self.probe)
+        return 0
+
     # --- Writing ---
 
     def append(self, str type not None, Object object not None, Object old):
-        if type not in TYPES:
-            raise ValueError(f"type {type!r} is none of {', '.join(TYPES)}")
-        self.record(type, object, old, object.resource_version)
+        if type not in CHANGES:
+            raise ValueError(f"type {type!r} is none of {', '.join(CHANGES)}")
+        self.add(type, object, old, revision_of(object))
 
-    cdef int record(self, str type, Object obj, Object old, long long revision) except -1:
-        """`revision` counts as the newest known when it is older: order is the order of appends."""
-        cdef Event event
+    cdef int add(self, str type, Object obj, Object old, int64_t revision) except -1:
+        """A change of objects: the records are those that they are views of, or made of them."""
+        cdef Record *before = NULL
+        cdef Record *now
         self.check_thread()
+        if self.ring.store is None:
+            self.adopt(Store.__new__(Store))
+        if old is not None:
+            before = record_of(self.ring.store, old, NULL)
+        try:
+            now = hold(before) if obj is old else record_of(self.ring.store, obj, before)
+            bind(obj, self.ring.store, now)  # when it comes back as `old` it is this record
+            try:
+                self.record(<Change><int>CHANGES[type], now, before, revision)
+            finally:
+                self.ring.store.drop(now)
+        finally:
+            if before != NULL:
+                self.ring.store.drop(before)
+        return 0
+
+    cdef int record(self, Change change, Record *object, Record *old, int64_t revision) except -1:
+        """`revision` counts as the newest known when it is older: order is the order of appends."""
+        cdef double seconds
+        cdef uint32_t now
+        self.check_thread()
+        seconds = self.clock()
+        now = <uint32_t><int64_t>(seconds * TICKS_PER_SECOND)
+        self.make_room(self.ring.charge(change, object, old), now)
         if revision < self.resource_version:
             revision = self.resource_version
-        event = new_event(type, obj, old, revision)
-        event.recorded = self.clock()
-        self.make_room(event)
-        self.slots[self.head & self.mask] = event
-        self.head += 1
+        self.ring.put(change, object, old, revision, now)
         self.resource_version = revision
-        if self.buckets or self.waiting or self.waiting_namespace:
-            self.wake(event)
+        if self.waiting or self.buckets:
+            self.wake(self.ring.head - 1)
         return 0
 
-    cdef int make_room(self, Event event) except -1:
-        cdef long long size = RECORD_BYTES + len(event.object.raw)
-        while self.head > self.tail and self.held_bytes + size > self.max_bytes:
-            self.evict()
-        while self.head - self.tail >= self.max_events:
-            self.evict()
-        if self.head - self.tail > self.mask:
-            if event.recorded - (<Event>self.slots[self.tail & self.mask]).recorded > self.min_seconds:
-                self.evict()
+    cdef int make_room(self, long long charge, uint32_t now) except -1:
+        cdef Ring ring = self.ring
+        cdef long long room = self.max_bytes - charge - <long long>sizeof(Slot)
+        while ring.head > ring.tail and (
+            ring.head - ring.tail >= self.max_events
+            or ring.held_bytes + (ring.head - ring.tail) * <long long>sizeof(Slot) > room
+        ):
+            self.floor = ring.evict()
+        if ring.mask >= FIRST_SLOTS:
+            self.shrink(now)
+        if ring.head - ring.tail > ring.mask:
+            if now - ring.at(ring.tail).recorded >= self.min_ticks:
+                self.floor = ring.evict()
             else:
-                self.grow()
-        self.held_bytes += size
+                self.resize(2 * (ring.mask + 1))
         return 0
 
-    cdef int evict(self) except -1:
-        cdef Event oldest = <Event>self.slots[self.tail & self.mask]
-        self.floor = oldest.revision
-        self.held_bytes -= RECORD_BYTES + len(oldest.object.raw)
-        self.slots[self.tail & self.mask] = None
-        for bucket in self.buckets.values():
-            (<FieldBucket>bucket).evict(self.tail)
-        self.tail += 1
+    cdef int shrink(self, uint32_t now) except -1:
+        """Halves a ring that is mostly empty, or whose newest quarter alone spans all the time that is asked for: in
+        steps, since every record that goes takes its time."""
+        cdef Ring ring = self.ring
+        cdef int64_t half = (ring.mask + 1) // 2
+        cdef int _step
+        if ring.head - ring.tail > half // 2:
+            if now - ring.at(ring.head - half // 2).recorded < self.min_ticks:
+                return 0
+            for _step in range(SHRINK_STEP):
+                if ring.head - ring.tail <= half:
+                    break
+                self.floor = ring.evict()
+        if ring.head - ring.tail <= half:
+            self.resize(half)
         return 0
 
-    cdef int grow(self) except -1:
-        cdef Py_ssize_t wider = 2 * self.mask + 1
-        cdef list slots = [None] * (wider + 1)
-        cdef long long number
-        for number in range(self.tail, self.head):
-            slots[number & wider] = self.slots[number & self.mask]
-        self.slots = slots
-        self.mask = wider
+    cdef int resize(self, int64_t capacity) except -1:
+        """Ring and buckets; where memory is short in between, a wider bucket does no harm."""
+        cdef FieldBucket bucket
+        if capacity <= self.ring.mask:
+            self.ring.resize(capacity)
+        for item in self.buckets.values():
+            bucket = <FieldBucket>item
+            bucket.resize(capacity, max(self.ring.tail, bucket.since), self.ring.head)
+        if capacity > self.ring.mask + 1:
+            self.ring.resize(capacity)
         return 0
 
     def advance(self, long long resource_version):
@@ -167,81 +173,115 @@ cdef class WatchLog:
 
     def expire(self):
         self.check_thread()
-        while self.tail < self.head:
-            self.evict()
+        while self.ring.tail < self.ring.head:
+            self.ring.evict()
         self.floor = self.resource_version
+        self.resize(FIRST_SLOTS)
 
     def close(self):
+        cdef list futures = []
         cdef Cursor cursor
-        cdef list parked = []
         self.check_thread()
         self.closed = True
-        parked += self.waiting
-        for cursors in self.waiting_namespace.values():
-            parked += cursors
-        for bucket in self.buckets.values():
-            for cursors in (<FieldBucket>bucket).parked.values():
-                parked += cursors
-        for cursor in parked:
-            cursor.next = self.head
-            unpark(cursor)
-            resume(cursor)
+        for selection in list(self.selections.values()):
+            for item in list((<Selection>selection).parked):
+                cursor = <Cursor>item
+                cursor.next = self.ring.head
+                futures.append(unpark(cursor))
+        resume(futures)
 
     # --- Waking ---
 
-    cdef int wake(self, Event event) except -1:
+    cdef int wake(self, int64_t number) except -1:
+        cdef Slot *slot = self.ring.at(number)
+        cdef list futures = []
         cdef FieldBucket bucket
-        cdef Object obj = event.object
-        cdef Object old = event.old
-        cdef str value, before
+        cdef uint32_t mark, before
         if self.waiting:
-            wake_all(self.waiting, event)
-        if self.waiting_namespace:
-            cursors = self.waiting_namespace.get(obj.namespace)
-            if cursors is not None:
-                wake_all(cursors, event)
-        for name, item in list(self.buckets.items()):
+            self.rouse(<dict>self.waiting.get(None), number, futures)
+            self.rouse(<dict>self.waiting.get(self.ring.store.namespace(slot.object)), number, futures)
+        for item in self.buckets.values():
             bucket = <FieldBucket>item
-            if not bucket.readers:
-                del self.buckets[name]
-                continue
-            value = text_of_field(value_in(obj, bucket.path))
-            before = None if old is None else text_of_field(value_in(old, bucket.path))
-            if before == value:
-                before = None
-            bucket.file(self.head - 1, value, before)
-            if bucket.parked:
-                for text in (value, before):
-                    cursors = bucket.parked.get(text)
-                    if cursors is not None:
-                        wake_all(cursors, event)
+            mark = before = bucket.mark_in(self.probe, slot.object)
+            if slot.old != NULL and slot.old != slot.object:
+                before = bucket.mark_in(self.probe, slot.old)
+            bucket.file(number, max(self.ring.tail, bucket.since), mark, before)
+            self.rouse(bucket.waiting(mark), number, futures)
+            if before != mark:
+                self.rouse(bucket.waiting(before), number, futures)
+        if futures:
+            resume(futures)
         return 0
 
-    # --- Reading ---
+    cdef int rouse(self, dict group, int64_t number, list futures) except -1:
+        """Unparks the cursors that the record concerns and adds their futures. What they slept through did not concern
+        them: they go on at this record."""
+        cdef int64_t revision = self.ring.at(number).revision
+        cdef Selection selection
+        cdef Cursor cursor
+        if not group:
+            return 0
+        for item in list(group):
+            selection = <Selection>item
+            if selection.judge(self.probe, number, self.ring.at(number)) == IGNORED:
+                continue
+            for parked in list(selection.parked):
+                cursor = <Cursor>parked
+                if revision > cursor.after:
+                    cursor.next = number
+                    if selection.bucket is not None:
+                        cursor.link = number
+                    futures.append(unpark(cursor))
+        return 0
+
+    # --- Readers ---
 
     def cursor(self, resource_version=None, *, str namespace=None, label_selector=None, field_selector=None):
         cdef Cursor cursor = Cursor.__new__(Cursor)
+        cdef int64_t passed = self.resource_version if resource_version is None else resource_version
+        cdef tuple key = (namespace or None, label_selector_of(label_selector), field_selector_of(field_selector))
+        if passed < self.floor:
+            raise Expired(f"too old resource version: {passed} ({self.floor})")
+        cursor.passed = passed
+        cursor.next = self.ring.head if resource_version is None else self.ring.first_after(passed)
+        cursor.link = NONE
+        cursor.after = passed if passed > self.resource_version else -1
+        cursor.selection = self.selection(key)
+        cursor.selection.readers += 1
         cursor.log = self
-        cursor.namespace = namespace or None
-        cursor.labels = label_selector_of(label_selector)
-        cursor.fields = field_selector_of(field_selector)
-        cursor.passed = self.resource_version if resource_version is None else resource_version
-        if cursor.passed < self.floor:
-            raise Expired(f"too old resource version: {cursor.passed} ({self.floor})")
-        cursor.next = self.head if resource_version is None else self.first_after(cursor.passed)
-        cursor.after = cursor.passed if cursor.passed > self.resource_version else -1
-        choose_bucket(cursor)
+        if cursor.selection.readers > 1:
+            cursor.selection.remember()
         return cursor
 
-    cdef long long first_after(self, long long revision):
-        cdef long long low = self.tail, high = self.head, middle
-        while low < high:
-            middle = (low + high) >> 1
-            if (<Event>self.slots[middle & self.mask]).revision > revision:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+    cdef Selection selection(self, tuple key):
+        """What all cursors share that select the same."""
+        cdef Selection selection = <Selection>self.selections.get(key)
+        cdef FieldBucket bucket
+        cdef Condition condition
+        if selection is not None:
+            return selection
+        selection = new_selection(key)
+        selection.watch(self.probe)
+        condition = selection.exact_condition()
+        if condition is not None:
+            bucket = <FieldBucket>self.buckets.get(condition.path.text)
+            if bucket is None:
+                bucket = new_bucket(condition.path, self.ring.mask + 1, self.ring.head)
+                bucket.watched = condition.watched
+                self.buckets[condition.path.text] = bucket
+            selection.join(bucket, condition, self.ring.head)
+        self.selections[key] = selection
+        return selection
+
+    cdef int forget(self, Selection selection) except -1:
+        """Its last cursor is gone."""
+        cdef FieldBucket bucket = selection.bucket
+        self.selections.pop(selection.key, None)
+        if bucket is not None:
+            selection.leave()
+            if not bucket.asked:
+                self.buckets.pop(bucket.path.text, None)
+        return 0
 
     @property
     def oldest(self):
@@ -249,89 +289,51 @@ cdef class WatchLog:
 
     @property
     def nbytes(self):
-        return self.held_bytes + 8 * len(self.slots)
+        return self.ring.nbytes() + sum([(<FieldBucket>bucket).nbytes() for bucket in self.buckets.values()])
 
     def __len__(self):
-        return self.head - self.tail
+        return self.ring.head - self.ring.tail
 
 
-# --- Cursors ----------------------------------------------------------------------------------------------------------
-
-
-cdef int choose_bucket(Cursor cursor) except -1:
-    """A cursor that asks for one value of a path is served by that value's records."""
-    cdef WatchLog log = cursor.log
-    cdef FieldBucket bucket
-    cdef Term term
-    if cursor.fields is None:
-        return 0
-    for item in cursor.fields.terms:
-        term = <Term>item
-        if not term.equal:
-            continue
-        bucket = <FieldBucket>log.buckets.get(term.path.text)
-        if bucket is None:
-            bucket = FieldBucket.__new__(FieldBucket)
-            bucket.path = term.path
-            bucket.since = log.head
-            bucket.filed = {}
-            bucket.trace = deque()
-            bucket.parked = {}
-            log.buckets[term.path.text] = bucket
-        bucket.readers += 1
-        cursor.bucket = bucket
-        cursor.value = term.value
-        break
-    return 0
+# --- Parked cursors ---------------------------------------------------------------------------------------------------
 
 
 cdef int park(Cursor cursor) except -1:
-    cdef WatchLog log = cursor.log
-    if cursor.bucket is not None:
-        cursor.bucket.parked.setdefault(cursor.value, {})[cursor] = None
-    elif cursor.namespace is not None:
-        log.waiting_namespace.setdefault(cursor.namespace, {})[cursor] = None
-    else:
-        log.waiting[cursor] = None
+    cdef Selection selection = cursor.selection
+    cdef dict group
+    if not selection.parked:
+        if selection.asked is not None:
+            group = selection.asked.waiting
+        else:
+            group = <dict>cursor.log.waiting.setdefault(selection.namespace, {})
+        group[selection] = None
+    selection.parked[cursor] = None
     return 0
 
 
-cdef int unpark(Cursor cursor) except -1:
-    cdef WatchLog log = cursor.log
-    if cursor.bucket is not None:
-        drop(cursor.bucket.parked, cursor.value, cursor)
-    elif cursor.namespace is not None:
-        drop(log.waiting_namespace, cursor.namespace, cursor)
-    else:
-        del log.waiting[cursor]
-    return 0
-
-
-cdef int drop(dict groups, str name, Cursor cursor) except -1:
-    cdef dict group = groups[name]
-    del group[cursor]
-    if not group:
-        del groups[name]
-    return 0
-
-
-cdef int resume(Cursor cursor) except -1:
-    future = cursor.future
+cdef object unpark(Cursor cursor):
+    """Returns the future that its waiter awaits."""
+    cdef Selection selection = cursor.selection
+    cdef object future = cursor.future
+    cdef dict group
     cursor.future = None
-    if not future.done():
-        future.set_result(None)
-    return 0
+    del selection.parked[cursor]
+    if selection.parked:
+        return future
+    if selection.asked is not None:
+        del selection.asked.waiting[selection]
+    else:
+        group = <dict>cursor.log.waiting[selection.namespace]
+        del group[selection]
+        if not group:
+            del cursor.log.waiting[selection.namespace]
+    return future
 
 
-cdef int wake_all(dict cursors, Event event) except -1:
-    """What the cursors slept through did not concern them: they go on at this record."""
-    cdef Cursor cursor
-    for item in list(cursors):
-        cursor = <Cursor>item
-        if cursor.seen(event) is not None:
-            cursor.next = cursor.log.head - 1
-            unpark(cursor)
-            resume(cursor)
+cdef int resume(list futures) except -1:
+    for future in futures:
+        if not future.done() and not future.get_loop().is_closed():  # who waited in a closed loop is gone
+            future.set_result(None)
     return 0
 
 
@@ -347,7 +349,11 @@ cdef object new_future():
     return running_loop().create_future()
 
 
+# --- Cursors ----------------------------------------------------------------------------------------------------------
+
+
 @cython.final
+@cython.no_gc_clear
 cdef class Cursor:
     """A position in a WatchLog: next_batch() never blocks, wait() sleeps until there may be more."""
 
@@ -355,126 +361,126 @@ cdef class Cursor:
         raise TypeError("use WatchLog.cursor")
 
     def __dealloc__(self):
-        if self.bucket is not None:
-            self.bucket.readers -= 1
-
-    cdef Event seen(self, Event record):
-        """The record as this cursor's selector sees it; None when it does not."""
-        cdef bint now, before
-        if record.revision <= self.after:
-            return None
-        if self.namespace is not None and record.object.namespace != self.namespace:
-            return None
-        if self.labels is None and self.fields is None:
-            return record
-        now = self.selects(record.object)
-        before = self.selects(record.old) if record.old is not None else record.type == "DELETED" and now
-        if record.type == "DELETED":
-            return record if before else None
-        if now and before:
-            return record
-        if now:
-            if record.type == "ADDED":
-                return record
-            if record.entered is None:
-                record.entered = new_event("ADDED", record.object, record.old, record.revision)
-            return record.entered
-        if before:
-            if record.left is None:
-                record.left = new_event("DELETED", restamped(record.old, record.revision), record.old, record.revision)
-            return record.left
-        return None
-
-    cdef bint selects(self, Object obj) except -1:
-        if self.labels is not None and not self.labels.selects(obj):
-            return False
-        return self.fields is None or self.fields.selects(obj)
+        if self.log is not None:
+            self.selection.readers -= 1
+            if self.selection.readers == 0:
+                self.log.forget(self.selection)
 
     cdef int check(self) except -1:
-        if self.next < self.log.tail:
+        if self.next < self.log.ring.tail:
             raise Expired(f"too old resource version: {self.passed} ({self.log.floor})")
         return 0
 
-    def next_batch(self, Py_ssize_t max_events=1000):
-        cdef WatchLog log = self.log
-        cdef list found = []
-        cdef Event record, event
-        if self.future is not None:
-            return found
-        self.check()
-        while self.next < log.head and len(found) < max_events:
-            if self.bucket is not None and self.next >= self.bucket.since:
-                self.read_filed(found, max_events)
-                break
-            record = <Event>log.slots[self.next & log.mask]
-            event = self.seen(record)
-            if event is not None:
-                found.append(event)
-            self.next += 1
-            self.passed = record.revision
-        return found
-
-    cdef int read_filed(self, list found, Py_ssize_t max_events) except -1:
-        cdef WatchLog log = self.log
-        cdef Event record, event
-        cdef long long number
-        numbers = self.bucket.filed.get(self.value)
-        if numbers is not None and numbers[len(numbers) - 1] >= self.next:
-            for number in islice(numbers, bisect_left(numbers, self.next), None):
-                record = <Event>log.slots[number & log.mask]
-                event = self.seen(record)
-                if event is None:
-                    continue
-                found.append(event)
-                if len(found) >= max_events:
-                    self.next = number + 1
-                    self.passed = record.revision
-                    return 0
-        self.next = log.head
-        self.passed = (<Event>log.slots[(log.head - 1) & log.mask]).revision
+    cdef int skip(self) noexcept:
+        """Passes over what lay ahead when the cursor was made and was not wanted."""
+        cdef Ring ring = self.log.ring
+        if self.after >= 0:
+            self.next = max(self.next, ring.first_after(self.after))
+            if self.next < ring.head:
+                self.after = -1
         return 0
 
-    cdef bint has_filed(self) except -1:
-        if self.next < self.bucket.since:
-            return True
-        numbers = self.bucket.filed.get(self.value)
-        return numbers is not None and numbers[len(numbers) - 1] >= self.next
+    def next_batch(self, Py_ssize_t max_events=1000):
+        cdef Selection selection = self.selection
+        cdef Ring ring = self.log.ring
+        cdef list found
+        if self.future is not None:
+            return []
+        self.skip()
+        self.check()
+        if selection.everything:
+            return self.take(max_events)
+        found = []
+        while self.next < ring.head and len(found) < max_events:
+            if selection.bucket is not None and self.next >= selection.bucket.since:
+                self.read_filed(found, max_events)
+                break
+            self.tell(found, self.next)
+            self.passed = ring.at(self.next).revision
+            self.next += 1
+        return found
+
+    cdef list take(self, Py_ssize_t max_events):
+        cdef Ring ring = self.log.ring
+        cdef int64_t count = min(<int64_t>max_events, ring.head - self.next)
+        cdef list found
+        cdef Event event
+        cdef int64_t i
+        if count <= 0:
+            return []
+        found = PyList_New(count)
+        for i in range(count):
+            event = ring.event_at(self.next + i)
+            Py_INCREF(event)  # for the list, which takes it over
+            PyList_SET_ITEM(found, i, event)
+        self.next += count
+        self.passed = ring.at(self.next - 1).revision
+        return found
+
+    cdef int tell(self, list found, int64_t number) except -1:
+        cdef Ring ring = self.log.ring
+        cdef Verdict verdict = self.selection.judge(self.log.probe, number, ring.at(number))
+        if verdict != IGNORED:
+            found.append(ring.event_for(number, verdict))
+        return 0
+
+    cdef int64_t next_filed(self) noexcept:
+        """The next record that bears the selection's mark, or NONE. `next` must be among those that are filed."""
+        cdef FieldBucket bucket = self.selection.bucket
+        return bucket.find(self.selection.mark, self.next, self.link, max(self.log.ring.tail, bucket.since))
+
+    cdef int read_filed(self, list found, Py_ssize_t max_events) except -1:
+        cdef Ring ring = self.log.ring
+        cdef int64_t number
+        while len(found) < max_events:
+            number = self.next_filed()
+            if number == NONE:
+                self.next = ring.head
+                self.passed = ring.at(self.next - 1).revision
+                break
+            self.tell(found, number)
+            self.next = number + 1
+            self.link = number
+            self.passed = ring.at(number).revision
+        return 0
 
     async def wait(self):
+        cdef FieldBucket bucket = self.selection.bucket
         if self.future is not None:
             raise RuntimeError("another task waits on this cursor")
         if self.log.closed:
             return
-        if self.next != self.log.head:
-            if self.next < self.log.tail or self.bucket is None or self.has_filed():
+        self.skip()
+        if self.next != self.log.ring.head:
+            if self.next < self.log.ring.tail or bucket is None or self.next < bucket.since:
                 return
-            self.next = self.log.head  # all that came is for others
+            if self.next_filed() != NONE:
+                return
+            self.next = self.log.ring.head  # all that came is for others
         future = self.future = new_future()
         park(self)
         try:
             await future
         finally:
             if self.future is future:  # cancelled while parked: nothing until now was for this cursor
-                self.future = None
                 unpark(self)
-                self.next = self.log.head
+                self.next = self.log.ring.head
 
     @property
     def resource_version(self):
-        cdef long long version
-        if self.future is not None or self.next == self.log.head:
+        cdef Ring ring = self.log.ring
+        if self.future is not None or self.next == ring.head:
             return max(self.passed, self.log.resource_version)
-        if self.next < self.log.tail:
+        if self.next < ring.tail:
             return self.passed
         # Records of one replace share a revision, which is handed out when the last of them is.
-        version = (<Event>self.log.slots[self.next & self.log.mask]).revision - 1
-        return min(self.passed, version)
+        return min(self.passed, ring.at(self.next).revision - 1)
 
     @property
     def pending(self):
         if self.future is not None:
             return 0
-        return self.log.head - self.next
+        return self.log.ring.head - self.next
 
     def __repr__(self):
         return f"<Cursor at {self.resource_version}, {self.pending} pending>"

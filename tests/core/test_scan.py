@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine._json import duplicate_fields, loads
-from engine._scan import count_tokens, find, scalar_end, tokens
+from engine._scalars import scalar_end
+from engine._scan import count_tokens, find, tokens
 from tests.core.tape import rebuilt
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])

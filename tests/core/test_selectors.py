@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import FieldSelector, LabelSelector, Object
+from engine._columns import Column
+from engine._selection import RowBuffer, gather, select_field, select_labels
 from engine._selectors import as_field_selector, as_label_selector, field_text
 
 Requirement = tuple[str, str, tuple[str, ...]]
@@ -181,6 +186,19 @@ def test_requirements_given_as_data_are_checked_as_well(requirement: Requirement
         LabelSelector.of((requirement,))
 
 
+@given(st.lists(REQUIREMENTS, max_size=4), st.lists(LABELS, max_size=12))
+def test_a_column_of_labels_finds_what_the_selector_matches(
+    requirements: list[Requirement], rows: list[dict[str, str]]
+) -> None:
+    selector = LabelSelector.of(tuple(requirements))
+    column = Column("metadata.labels", labels=True)
+    for row, labels in enumerate(rows):
+        column.put(row, json.dumps(labels).encode() if labels else None)
+    hits = RowBuffer()
+    gather([select_labels(column, selector)], hits)
+    assert sorted(hits.as_list()) == [row for row, labels in enumerate(rows) if selector.matches(labels)]
+
+
 FIELDS = st.sampled_from(["metadata.name", "spec.nodeName", "status.ready", "spec.count", "spec.none"])
 TEXTS = st.sampled_from(["", "n1", "a,b", "a=b", "back\\slash", "true", "3"])
 
@@ -206,6 +224,27 @@ def test_a_field_selector_matches_when_every_term_holds(terms: list[tuple[str, s
     selector = FieldSelector.parse(",".join(f"{path}{operator}{escaped(text)}" for path, operator, text in terms))
     assert selector.matches(obj) == all((fields[path] == text) == (op != "!=") for path, op, text in terms)
     assert FieldSelector.parse(str(selector)) == selector
+
+
+@given(
+    st.lists(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.lists(st.text()), st.just({})),
+        max_size=8,
+    ),
+    st.data(),
+)
+def test_a_column_finds_what_a_field_selector_matches(values: list[Any], data: st.DataObject) -> None:
+    column = Column("spec.field")
+    for row, value in enumerate(values):
+        column.put(row, json.dumps(value, ensure_ascii=data.draw(st.booleans())).encode())
+    text = data.draw(st.sampled_from(["", "x", *map(field_text, values)]))
+    objects = [Object({"metadata": {"name": "a"}, "spec": {"field": value}}) for value in values]
+    hits = RowBuffer()
+    for operator in ("=", "!="):
+        escaped = text.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
+        selector = FieldSelector.parse(f"spec.field{operator}{escaped}")
+        gather([select_field(column, text, operator == "=")], hits)
+        assert sorted(hits.as_list()) == [row for row, obj in enumerate(objects) if selector.matches(obj)]
 
 
 @pytest.mark.parametrize(

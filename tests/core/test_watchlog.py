@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from engine import Cache, Cursor, Event, Expired, FieldSelector, LabelSelector, Object, WatchLog
+from engine._object import forget
+from engine._store import live
 
 SELECTORS = [
     {},
@@ -62,8 +65,16 @@ class Record:
         return "DELETED", Object(last)
 
 
+@dataclass
+class Reader:
+    cursor: Cursor
+    selector: dict[str, str]
+    read: int  # records that it read or slept through
+    task: asyncio.Task[None] | None = None  # while parked
+
+
 class LogMachine(RuleBasedStateMachine):
-    """Appends of every kind, time that passes, cursors that lag, eviction by time, count and bytes."""
+    """Appends of every kind, time that passes, cursors that lag or are parked, eviction by time, count and bytes."""
 
     max_events = 300
     max_bytes = 1 << 30
@@ -78,11 +89,18 @@ class LogMachine(RuleBasedStateMachine):
             resource_version=5,
             clock=lambda: self.now,
         )
+        self.loop = asyncio.new_event_loop()
         self.records: list[Record] = []
         self.rows: dict[str, Object] = {}
         self.version = 5
-        self.floor = 5
-        self.cursors: list[tuple[Cursor, dict[str, str], int]] = []  # with the number of records read
+        self.readers: list[Reader] = []
+
+    def teardown(self) -> None:
+        for reader in self.readers:
+            if reader.task is not None:
+                reader.task.cancel()
+        self.loop.run_until_complete(turns())
+        self.loop.close()
 
     @rule(
         count=st.sampled_from([1, 1, 1, 50, 200]),
@@ -103,6 +121,16 @@ class LogMachine(RuleBasedStateMachine):
                 self.rows[obj.key] = obj
             self.log.append(type, obj, old)
             self.records.append(Record(type, obj, old, self.now))
+        self.loop.run_until_complete(turns())
+        for reader in self.readers:
+            if reader.task is None:
+                continue
+            unread = range(reader.read, len(self.records))
+            concerned = [number for number in unread if self.records[number].seen(reader.selector)]
+            assert reader.task.done() == bool(concerned)
+            reader.read = concerned[0] if concerned else len(self.records)
+            if concerned:
+                reader.task = None
 
     @rule(seconds=st.sampled_from([1.0, 11.0]))
     def pass_time(self, seconds: float) -> None:
@@ -128,40 +156,64 @@ class LogMachine(RuleBasedStateMachine):
         read = len(self.records)
         while version is not None and read and self.records[read - 1].object.resource_version > version:
             read -= 1
-        self.cursors.append((cursor, selector, read))
-        del self.cursors[:-6]
+        self.readers.append(Reader(cursor, selector, read))
+        if len(self.readers) > 6 and self.readers[0].task is None:
+            del self.readers[0]
+
+    @rule(which=st.integers(0, 5))
+    def park(self, which: int) -> None:
+        if which >= len(self.readers) or self.readers[which].task is not None:
+            return
+        reader = self.readers[which]
+        task = self.loop.create_task(reader.cursor.wait())
+        self.loop.run_until_complete(turns())
+        if task.done():
+            assert reader.read < len(self.records)
+            return
+        kept = len(self.records) - len(self.log)
+        assert reader.read >= kept
+        assert not any(record.seen(reader.selector) for record in self.records[reader.read :])
+        reader.read = len(self.records)
+        reader.task = task
+
+    @rule(which=st.integers(0, 5))
+    def give_up_waiting(self, which: int) -> None:
+        if which < len(self.readers) and (task := self.readers[which].task) is not None:
+            task.cancel()
+            self.loop.run_until_complete(turns())
+            self.readers[which].task = None
 
     @rule(which=st.integers(0, 5), limit=st.sampled_from([1, 3, 1000]))
     def read(self, which: int, limit: int) -> None:
-        if which >= len(self.cursors):
+        if which >= len(self.readers):
             return
-        cursor, selector, read = self.cursors[which]
-        kept = len(self.log)
-        if read < len(self.records) - kept:
+        reader = self.readers[which]
+        if reader.task is not None:
+            assert reader.cursor.next_batch(limit) == []
+            return
+        if reader.read < len(self.records) - len(self.log):
             with pytest.raises(Expired):
-                cursor.next_batch(limit)
-            del self.cursors[which]
+                reader.cursor.next_batch(limit)
+            del self.readers[which]
             return
         wanted: list[tuple[str, Object]] = []
-        while read < len(self.records) and len(wanted) < limit:
-            told = self.records[read].seen(selector)
-            read += 1
+        while reader.read < len(self.records) and len(wanted) < limit:
+            told = self.records[reader.read].seen(reader.selector)
+            reader.read += 1
             if told is not None:
                 wanted.append(told)
-        events = cursor.next_batch(limit)
+        events = reader.cursor.next_batch(limit)
         assert [(event.type, event.object) for event in events] == wanted
         for event in events:
             assert orjson.loads(event.encoded) == {"type": event.type, "object": event.object.to_dict()}
-        self.cursors[which] = (cursor, selector, read)
         if len(wanted) < limit:
-            assert cursor.next_batch() == []
-            assert (cursor.resource_version, cursor.pending) == (self.version, 0)
+            assert reader.cursor.next_batch() == []
+            assert (reader.cursor.resource_version, reader.cursor.pending) == (self.version, 0)
 
     @invariant()
     def bounds_hold(self) -> None:
         assert len(self.log) <= self.max_events
         assert self.log.resource_version == self.version
-        assert len(self.log) <= 1 or self.log.nbytes - 8 * 4096 <= self.max_bytes
 
 
 class SmallLogMachine(LogMachine):
@@ -170,9 +222,9 @@ class SmallLogMachine(LogMachine):
 
 
 TestLogMachine = LogMachine.TestCase
-TestLogMachine.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestLogMachine.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
 TestSmallLogMachine = SmallLogMachine.TestCase
-TestSmallLogMachine.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
+TestSmallLogMachine.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 
 
 # --- The ring ---------------------------------------------------------------------------------------------------------
@@ -202,12 +254,45 @@ def test_the_ring_never_holds_more_than_max_events() -> None:
 
 
 def test_the_ring_never_holds_more_than_max_bytes_but_its_newest_record() -> None:
-    log = WatchLog(max_bytes=2000)
+    log = WatchLog(max_bytes=20_000)
+    chance = random.Random(1)
     for version in range(1, 101):
-        log.append("ADDED", pod("p", version), None)
-    assert 1 < len(log) < 10
-    log.append("ADDED", pod("p" * 5000, 101), None)
+        data = chance.randbytes(500).hex()
+        log.append("ADDED", Object({"metadata": {"name": "p", "resourceVersion": str(version)}, "data": data}), None)
+    assert 10 < len(log) < 40
+    data = chance.randbytes(50_000).hex()
+    log.append("ADDED", Object({"metadata": {"name": "p", "resourceVersion": "101"}, "data": data}), None)
     assert len(log) == 1
+
+
+def test_the_ring_gives_memory_back_once_less_comes_in_the_time_it_keeps() -> None:
+    now = [0.0]
+    log = WatchLog(min_seconds=10, clock=lambda: now[0])
+    cursor = log.cursor(field_selector="spec.nodeName=n1")
+    small = log.nbytes
+    for version in range(1, 5001):
+        log.append("ADDED", pod("p", version), None)
+    large = log.nbytes
+    for version in range(5001, 6001):
+        now[0] += 1
+        log.append("ADDED", pod("p", version, f"n{version % 2}"), None)
+        assert len(log) >= min(version, 11)
+    assert len(log) <= 128
+    assert log.nbytes - small < (large - small) / 10
+    later = log.cursor(log.oldest, field_selector="spec.nodeName=n1")
+    assert [event.revision for event in later.next_batch()] == list(range(log.oldest + 1 | 1, 6001, 2))
+    with pytest.raises(Expired):
+        cursor.next_batch()
+
+
+def test_expire_gives_the_memory_back() -> None:
+    log = WatchLog()
+    for version in range(1, 5001):
+        log.append("ADDED", pod("p", version), None)
+    full = log.nbytes
+    assert full > 5000 * 40
+    log.expire()
+    assert log.nbytes < full / 5
 
 
 @pytest.mark.parametrize("bounds", [{"max_events": 0}, {"max_bytes": 0}, {"min_seconds": -1}])
@@ -250,6 +335,88 @@ def test_all_cursors_share_one_event_and_its_bytes() -> None:
     one, two = [cursor.next_batch()[-1] for cursor in left]
     assert one is two
     assert one.type == "DELETED"
+
+
+def test_readers_share_events_while_these_are_among_the_last_that_were_read() -> None:
+    log = WatchLog()
+    one, two = log.cursor(), log.cursor()
+    obj = pod("p", 1)
+    for _ in range(20_000):
+        log.append("MODIFIED", obj, None)
+    mine, theirs = one.next_batch(20_000), two.next_batch(20_000)
+    shared = [event is other for event, other in zip(mine, theirs, strict=True)]
+    assert not shared[0]  # it made room, and another one was made
+    again = log.cursor()
+    log.append("MODIFIED", obj, None)
+    assert again.next_batch()[0] is one.next_batch()[0] is two.next_batch()[0]
+    assert mine[0].key == theirs[0].key == "a/p"
+
+
+def test_the_lines_that_are_kept_have_a_bound_in_bytes() -> None:
+    log = WatchLog()
+    cursor, late = log.cursor(), log.cursor()
+    obj = Object({"metadata": {"name": "p"}, "data": "x" * 1_000_000})
+    for _ in range(50):
+        log.append("MODIFIED", obj, None)
+    before = log.nbytes
+    lines = {id(event): event.encoded for event in cursor.next_batch()}
+    assert len(lines) == 50
+    assert 20_000_000 < log.nbytes - before < 40_000_000
+    events = late.next_batch()
+    assert id(events[-1]) in lines
+    assert [event.encoded for event in events] == list(lines.values())
+
+
+def test_nothing_that_the_garbage_collector_walks_stands_for_a_record() -> None:
+    log = WatchLog()
+    cursors = [log.cursor(), log.cursor(label_selector="app=x"), log.cursor(field_selector="spec.nodeName=n1")]
+    obj, old = pod("p", 2, "n1"), pod("p", 1)
+    log.append("MODIFIED", obj, old)
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(5000):
+        log.append("MODIFIED", obj, old)
+    assert len(gc.get_objects()) < before + 100
+    for cursor in cursors:
+        events = cursor.next_batch(5001)
+        assert len(events) == 5001
+        assert not any(gc.is_tracked(event) for event in events)
+
+
+def test_nothing_is_left_when_log_and_readers_are_gone() -> None:
+    def counts() -> dict[str, int]:
+        gc.collect()
+        forget()
+        return live()
+
+    before = counts()
+    log = WatchLog(max_events=100)
+    cursors = [log.cursor(), log.cursor(label_selector="app=x"), log.cursor(field_selector="spec.nodeName=n1")]
+    old = pod("p", 1)
+    for version in range(2, 200):
+        obj = pod("p", version, f"n{version % 3}", "xy"[version % 2])
+        log.append("MODIFIED", obj, old)
+        old = obj
+    kept = [
+        event for cursor in (log.cursor(150), log.cursor(150, label_selector="app=x")) for event in cursor.next_batch()
+    ]
+    del log, cursors, obj, old
+    assert kept[-1].encoded.startswith(b'{"type":"')
+    assert kept[-1].object.key == "a/p"
+    del kept
+    assert counts() == before
+
+
+def test_an_object_that_is_deleted_as_it_stood_is_told_with_the_revision_of_its_end() -> None:
+    log = WatchLog()
+    cursor = log.cursor()
+    obj = pod("p", 1)
+    log.append("ADDED", obj, None)
+    log.advance(7)
+    log.append("DELETED", obj, obj)
+    event = cursor.next_batch()[-1]
+    assert (event.type, event.revision, event.object.resource_version, event.old) == ("DELETED", 7, 7, obj)
+    assert b'"resourceVersion":"7"' in event.encoded
 
 
 def test_an_event_reads_as_one_line_of_a_watch() -> None:
@@ -356,6 +523,93 @@ async def test_a_parked_cursor_is_woken_by_what_it_would_see(selector: Any, deaf
     log.append("ADDED", heard, None)
     await asyncio.wait_for(waiting, 5)
     assert [event.object for event in cursor.next_batch()] == [heard]
+
+
+@pytest.mark.parametrize(
+    "value", ["n1", "", "true", "12", "1.5", 'with "quotes"', "ü€𝄞", "longer than a word of the machine"]
+)
+async def test_values_of_every_kind_are_found_by_the_text_that_selectors_see(value: str) -> None:
+    escaped = value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
+    known = {"true": True, "12": 12, "1.5": 1.5, "": None}
+    log = WatchLog()
+    cursor = log.cursor(field_selector=f"spec.x={escaped}")
+    other = log.cursor(field_selector="spec.x=other")
+    waiting, deaf = await parked(cursor), await parked(other)
+    obj = Object({"metadata": {"name": "p"}, "spec": {"x": known.get(value, value)}})
+    log.append("ADDED", obj, None)
+    await asyncio.wait_for(waiting, 5)
+    assert [event.object for event in cursor.next_batch()] == [obj]
+    await turns()
+    assert not deaf.done()
+    deaf.cancel()
+
+
+async def test_a_thousand_cursors_on_values_of_their_own_wake_for_these_alone() -> None:
+    log = WatchLog()
+    cursors = [log.cursor(field_selector=f"spec.nodeName=n{i}") for i in range(1000)]
+    tasks = [await parked(cursor) for cursor in cursors]
+    await turns()
+    log.append("MODIFIED", pod("p", 1, "n7"), pod("p", 0, "n500"))
+    log.append("ADDED", pod("p", 2, "n1000"), None)
+    await turns()
+    assert [i for i, task in enumerate(tasks) if task.done()] == [7, 500]
+    assert [event.type for i in (7, 500) for event in cursors[i].next_batch()] == ["ADDED", "DELETED"]
+    log.close()
+    await asyncio.gather(*tasks)
+
+
+def test_each_value_is_read_in_order_however_many_there_are() -> None:
+    log = WatchLog()
+    values = 9000
+    cursors = {i: log.cursor(field_selector=f"spec.nodeName=n{i}") for i in range(0, values, 300)}
+    chance = random.Random(1)
+    wanted: dict[int, list[int]] = {i: [] for i in range(values)}
+    for version in range(1, 20_001):
+        value = chance.randrange(values) // chance.choice([1, 300]) * 300 % values
+        log.append("ADDED", pod("p", version, f"n{value}"), None)
+        wanted[value].append(version)
+    for i, cursor in cursors.items():
+        told = [event.revision for _ in range(len(wanted[i]) + 1) for event in cursor.next_batch(1)]
+        assert told == wanted[i]
+
+
+def test_selectors_on_more_paths_than_a_store_watches_select_as_well() -> None:
+    log = WatchLog()
+    cursors = [log.cursor(field_selector=f"spec.f{i}=yes") for i in range(100)]
+    obj = Object({"metadata": {"name": "p"}, "spec": {"f5": "yes", "f95": "yes"}})
+    log.append("ADDED", obj, None)
+    assert [i for i, cursor in enumerate(cursors) if cursor.next_batch()] == [5, 95]
+
+
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_parked_readers_and_their_log_are_collected_together(selector: Any) -> None:
+    gc.collect()
+    forget()
+    before = live()
+    loop = asyncio.new_event_loop()
+    log = WatchLog()
+    log.append("ADDED", pod("p", 1), None)
+    task = loop.create_task(log.cursor(**selector).wait())
+    loop.run_until_complete(turns())
+    task.set_name("lost")
+    loop.set_exception_handler(lambda loop, context: None)  # "Task was destroyed but it is pending!"
+    del log, task
+    gc.collect()
+    forget()
+    assert live() == before
+    loop.close()
+
+
+def test_a_reader_in_a_loop_that_was_closed_does_not_fail_the_writer() -> None:
+    log = WatchLog()
+    loop = asyncio.new_event_loop()
+    cursor = log.cursor()
+    task = loop.create_task(cursor.wait())
+    loop.run_until_complete(turns())
+    loop.close()
+    log.append("ADDED", pod("p", 1), None)
+    assert not task.done()
+    assert len(cursor.next_batch()) == 1
 
 
 async def test_an_object_that_leaves_the_selector_wakes_as_well() -> None:

@@ -1,0 +1,1 @@
+"""Sets of row and value numbers. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""Memory of arrays that become large. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""Numbers by hash, and pointers by number. Only compiled modules use it."""

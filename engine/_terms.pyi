@@ -1,0 +1,1 @@
+"""What values of a column are found by. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""What the readers of a watch log select. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""The benchmark suite: realistic objects, and what the core is measured by."""

@@ -1,0 +1,49 @@
+"""Reading one value of an object by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from engine._object import Object
+from engine.bench.core.filled import shared
+from engine.bench.core.settings import CoreSettings
+from engine.bench.figure import Figure, spread
+from engine.bench.timing import each_seconds
+
+READS = 1_000
+COLUMN = "status.phase"
+ELSEWHERE = "spec.containers[0].image"
+
+
+def paths(settings: CoreSettings) -> Iterator[Figure]:
+    """Each round reads from views that were just made, of pods at random."""
+    cache = shared(settings)
+    keys = cache.keys()
+    reads = min(READS, len(keys))
+    random = Random(f"paths {settings.seed}")
+
+    def views() -> list[Object]:
+        return [view for view in cache.get_many(random.sample(keys, reads)) if view is not None]
+
+    def touched() -> list[Object]:
+        found = views()
+        for view in found[:200]:  # as many as stay decoded whatever the others do
+            view.get_path(ELSEWHERE)
+        return (found[:200] * READS)[:reads]
+
+    def column(found: list[Object]) -> None:
+        for view in found:
+            view.get_path(COLUMN)
+
+    def elsewhere(found: list[Object]) -> None:
+        for view in found:
+            view.get_path(ELSEWHERE)
+
+    for name, work, prepare, scale, unit, bar, aim in (
+        (f"a column ({COLUMN})", column, views, 1e9, "ns", 100.0, None),
+        (f"first touch ({ELSEWHERE})", elsewhere, views, 1e6, "us", 8.0, 3.0),
+        (f"again ({ELSEWHERE})", elsewhere, touched, 1e6, "us", 1.0, None),
+    ):
+        each = spread(taken / reads * scale for taken in each_seconds(work, prepare, settings.rounds))
+        yield Figure("paths", name, each.median, unit, reads, each.rounds, each.low, each.high, bar, aim)

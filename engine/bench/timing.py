@@ -1,0 +1,68 @@
+"""Timing two ways of doing the same work in one process, in turn, so that the machine's moods meet both."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter_ns
+from typing import TypeVar
+
+from engine.bench.figure import Spread, spread
+
+Prepared = TypeVar("Prepared")
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Python's garbage collector finishes what it has, then rests until the end of the block."""
+    was_on = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begun = perf_counter_ns()
+    work()
+    return (perf_counter_ns() - begun) / 1e9
+
+
+def each_seconds(work: Callable[[Prepared], object], prepare: Callable[[], Prepared], rounds: int) -> list[float]:
+    """Seconds of each round, the preparation outside; a round before the first warms up. Collector off."""
+    with collector_off():
+        work(prepare())
+        taken = []
+        for _ in range(rounds):
+            prepared = prepare()
+            taken.append(seconds(lambda prepared=prepared: work(prepared)))  # type: ignore[misc]
+    return taken
+
+
+def ratio(
+    ours: Callable[[Prepared], object],
+    theirs: Callable[[Prepared], object],
+    prepare: Callable[[], Prepared],
+    rounds: int,
+) -> tuple[Spread, Spread]:
+    """Our seconds over theirs, and our seconds. Each side gets what `prepare` makes afresh; who begins alternates, a
+    pair before the first warms up. Collector off."""
+    with collector_off():
+        ours(prepare())
+        theirs(prepare())
+        ratios, own = [], []
+        for number in range(rounds):
+            mine, other = prepare(), prepare()
+            if number % 2:
+                theirs_seconds = seconds(lambda: theirs(other))  # noqa: B023 (called at once)
+                ours_seconds = seconds(lambda: ours(mine))  # noqa: B023
+            else:
+                ours_seconds = seconds(lambda: ours(mine))  # noqa: B023
+                theirs_seconds = seconds(lambda: theirs(other))  # noqa: B023
+            ratios.append(ours_seconds / theirs_seconds)
+            own.append(ours_seconds)
+    return spread(ratios), spread(own)

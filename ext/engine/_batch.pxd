@@ -1,0 +1,56 @@
+cimport cython
+from engine._indexes cimport Indexes
+from engine._json cimport Slice
+from engine._object cimport Object
+from engine._rows cimport Rows
+from engine._store cimport Record, Store
+
+
+cdef struct Pending:
+    # One change, encoded and not yet made.
+    Record *record  # the new state, or the last one of a deletion; held. NULL: nothing is left to do
+    Record *old  # what the change displaced, held; NULL: nothing, or it is not made yet
+    Py_hash_t hash  # of its key
+    bint deletion
+
+
+cdef struct Block:
+    # Memory of texts, in a chain.
+    Block *next
+    Py_ssize_t size
+    Py_ssize_t used
+    char text[1]
+
+
+@cython.final
+@cython.no_gc_clear  # __dealloc__ needs the store
+cdef class Batch:
+    """Changes that are encoded and checked, and not made yet: nothing of them can be seen in the cache."""
+
+    cdef Store store
+    cdef Rows rows
+    cdef Indexes indexes
+    cdef Pending *changes
+    cdef Py_ssize_t count
+    cdef Py_ssize_t room
+    # What each change brings for each index: `width` texts for every change.
+    cdef Slice *texts
+    cdef Py_ssize_t width
+    cdef Block *blocks  # the newest first
+
+    cdef int add(self, object item, bint deletion) except -1
+    cdef int add_removal(self, Record *record, Py_hash_t hash) except -1
+    cdef int widen(self) except -1
+    cdef int shorten(self, Py_ssize_t count) except -1
+
+    # Inside.
+    cdef Record *encode(self, bytes data) except NULL
+    cdef Record *hint_for(self, const char *key, Py_ssize_t size) noexcept
+    cdef int reserve(self) except -1
+    cdef int find_texts(self, Py_ssize_t change, Record *record, bint deletion, bint is_new, Object obj) except -1
+    cdef int find_values(self, Py_ssize_t change, Py_ssize_t first, Record *record, bint is_new) except -1
+    cdef int ask_functions(self, Py_ssize_t change, Py_ssize_t first, Object obj) except -1
+    cdef Slice keep(self, Slice text, Slice like) except *
+
+
+cdef Batch new_batch(Store store, Rows rows, Indexes indexes)

@@ -1,0 +1,161 @@
+"""The columns of a cache and what fills them: paths and functions."""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM
+from engine._columns cimport ABSENT, Column, Texts, number_of, text_of_values
+from engine._json cimport Slice
+from engine._object cimport Object, key_of, view_of
+from engine._path cimport path_of
+from engine._rows cimport Fork, Place, Rows, is_before, next_place, record_at, record_of
+from engine._store cimport ColumnReader, Record, Store
+from libc.stdint cimport uint32_t
+
+cdef str LABELS_PATH = "metadata.labels"
+
+
+@cython.final
+cdef class RowTexts(Texts):
+    cdef Slice text_of(self, uint32_t row) except *:
+        return self.store.read(record_of(self.rows.now, row), self.watched)
+
+
+@cython.final
+cdef class RowValues(ColumnReader):
+    cdef object value_of(self, Record *record, object default):
+        return default if number_of(self.column, record.row) == ABSENT else self.column.value(record.row)
+
+
+@cython.final
+cdef class Index:
+    cdef bytes text_of(self, Object obj):
+        """What the function returns, as a column takes it; None for no values. ValueError with the object's key."""
+        cdef tuple found
+        try:
+            values = self.source(obj)
+            if isinstance(values, str):
+                raise TypeError("the function must return its values in a list, not one str")
+            found = tuple(dict.fromkeys(values))
+            for value in found:
+                if type(value) is not str:
+                    raise TypeError(f"{value!r} is no str")
+            return text_of_values(found)
+        except Exception as error:
+            raise ValueError(f"index {self.name!r} failed for {key_of(obj)}: {error}") from error
+
+
+@cython.final
+cdef class Indexes:
+    def __cinit__(self, Store store not None, Rows rows not None):
+        self.store = store
+        self.rows = rows
+        self.all = []
+        self.by_path = {}
+        self.by_name = {}
+        store.columns = {}
+        self.labels = self.make(LABELS_PATH, LABELS_PATH, True)
+        self.all.append(self.labels)
+        self.count = 1
+
+    cdef inline Index at(self, Py_ssize_t number):
+        return <Index>PyList_GET_ITEM(self.all, number)
+
+    # --- Which there are ---
+
+    cdef Index add(self, str name, object source):
+        """The index with this source, filled with the rows there are; one for all who name the same path."""
+        cdef Index index
+        if not isinstance(source, str) and not callable(source):
+            raise TypeError(f"index {name!r}: the source must be a path or a function")
+        index = <Index>self.by_path.get(source) if isinstance(source, str) else None
+        if index is None:
+            index = self.make(name, source, False)
+            self.fill(index)
+            self.all.append(index)
+            self.count += 1
+            if index.path is None:
+                self.functions = True
+            else:
+                self.by_path[source] = index
+        return index
+
+    cdef Index make(self, str name, object source, bint labels):
+        cdef Index index = Index.__new__(Index)
+        cdef RowTexts texts
+        cdef RowValues values
+        index.name = name
+        index.source = source
+        if not isinstance(source, str):
+            index.column = Column()
+            return index
+        index.path = path_of(source)
+        index.watched = self.store.watch(index.path)
+        texts = RowTexts.__new__(RowTexts)
+        texts.store = self.store
+        texts.rows = self.rows
+        texts.watched = index.watched
+        index.column = Column(source, texts, labels=labels)
+        return index
+
+    cdef int fill(self, Index index) except -1:
+        """From the rows of now, which nobody changes meanwhile, though functions run code of others."""
+        cdef Fork fork = self.rows.fork()
+        cdef Column column = index.column
+        cdef Record *record
+        cdef Place place, end
+        cdef bytes text
+        cdef Slice value
+        place.chunk = place.at = end.at = 0
+        end.chunk = fork.moment.chunk_count
+        while is_before(place, end):
+            record = record_at(fork.moment, place)
+            if index.path is None:
+                text = index.text_of(view_of(self.store, record))
+            else:
+                # A copy: what `read` found lasts until the next `read`, and the column may read too.
+                value = self.store.read(record, index.watched)
+                text = None if value.start == NULL else value.start[: value.size]
+            column.put(record.row, text)
+            place = next_place(fork.moment, place)
+        return 0
+
+    # --- Changes ---
+
+    cdef int stage(self, uint32_t row, Slice *texts) except -1:
+        cdef Py_ssize_t done = 0
+        try:
+            while done < self.count:
+                self.at(done).column.stage(row, texts[done])
+                done += 1
+        except BaseException:
+            self.cancel(done)
+            raise
+        return 0
+
+    cdef int stage_removal(self, uint32_t row) except -1:
+        cdef Py_ssize_t done = 0
+        try:
+            while done < self.count:
+                self.at(done).column.stage_removal(row)
+                done += 1
+        except BaseException:
+            self.cancel(done)
+            raise
+        return 0
+
+    cdef void commit(self) noexcept:
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            self.at(i).column.commit()
+
+    cdef void cancel(self, Py_ssize_t count) noexcept:
+        """Of the first `count` columns."""
+        cdef Py_ssize_t i
+        for i in range(count):
+            self.at(i).column.cancel()
+
+    cdef long long nbytes(self):
+        cdef long long held = 0
+        for index in self.all:
+            held += (<Index>index).column.nbytes()
+        return held
