@@ -32,11 +32,15 @@ cdef extern from "Python.h":
     int PyGC_Disable()
     int PyGC_Enable()
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    ctypedef struct PyASCIIObject:
+        Py_hash_t hash  # once it was asked for
+
     bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
     void *PyUnicode_DATA(object text) noexcept
     Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
 
 cdef enum:
+    NOT_HASHED = -1  # of a str
     BLOCK = 256  # keys that are looked up together
     AHEAD = 8  # of them whose text is read ahead
 
@@ -56,7 +60,9 @@ cdef inline int look_up(str key, Wanted *wanted) except -1:
     if PyUnicode_IS_COMPACT_ASCII(key):
         wanted.key = <const char *>PyUnicode_DATA(key)
         wanted.size = PyUnicode_GET_LENGTH(key)
-        wanted.hash = hash(key)
+        wanted.hash = (<PyASCIIObject *>key).hash
+        if wanted.hash == NOT_HASHED:
+            wanted.hash = hash(key)
         return 0
     try:
         wanted.key = PyUnicode_AsUTF8AndSize(key, &wanted.size)
@@ -150,6 +156,7 @@ cdef class Cache:
                 made += 1
         finally:
             batch.shorten(made)
+            self.settle(batch)
         return 0
 
     cdef int make_known(self, Batch batch) except -1:
@@ -157,7 +164,6 @@ cdef class Cache:
         try:
             self.make(batch)
         finally:
-            self.settle()
             self.tell(batch, 0)
         return 0
 
@@ -168,7 +174,6 @@ cdef class Cache:
             self.make(wanted)
             self.resource_version = resource_version
         finally:
-            self.settle()
             self.tell(gone, resource_version)
             self.tell(wanted, resource_version)
         if self.log is not None:
@@ -215,35 +220,36 @@ cdef class Cache:
             raise
         return 0
 
-    cdef int settle(self) except -1:
-        """The arrays of columns are of before."""
-        if self.arrays:
+    cdef int settle(self, Batch batch) except -1:
+        """What follows from changes that were made."""
+        cdef Py_ssize_t i
+        for i in range(batch.count):
+            if batch.changes[i].record != NULL and batch.changes[i].record.revision > self.resource_version:
+                self.resource_version = batch.changes[i].record.revision
+        if self.arrays:  # they are of before
             self.arrays = False
             self.columns = dict.fromkeys(self.columns)
         return 0
 
     cdef int tell(self, Batch batch, long long replaced) except -1:
-        """Moves the revision and the log. `replaced`: the revision of all of a replacement; 0: each has its own."""
+        """Adds the changes to the log. `replaced`: the revision of all of a replacement; 0: each has its own."""
         cdef Pending *change
         cdef long long revision
         cdef Py_ssize_t i
+        if self.log is None:
+            return 0
         try:
             for i in range(batch.count):
                 change = &batch.changes[i]
                 if change.record == NULL:
                     continue
                 revision = replaced or change.record.revision
-                if revision > self.resource_version and not replaced:
-                    self.resource_version = revision
-                if self.log is None:
-                    continue
-                if change.deletion and change.old == NULL:
-                    if revision > self.log.resource_version:
-                        self.log.resource_version = revision
-                elif change.deletion:
-                    self.log.record(DELETED, change.record, change.old, revision)
-                else:
+                if not change.deletion:
                     self.log.record(ADDED if change.old == NULL else MODIFIED, change.record, change.old, revision)
+                elif change.old != NULL:
+                    self.log.record(DELETED, change.record, change.old, revision)
+                elif revision > self.log.resource_version:
+                    self.log.resource_version = revision
         except BaseException:
             # A reader must not miss what the log has no memory for: it lists again.
             self.log.expire()
@@ -361,7 +367,7 @@ cdef class Cache:
         if name == NAMESPACE and not value:
             return self.unscoped
         query = self.having(name, value)
-        return (<Selection>query.selections[0]).rows if query.selections else query.steps(self.rows)
+        return (<Selection>query.selections[0]).rows if query.selections else query.width(self.rows)
 
     def index_values(self, str name not None):
         cdef Index index = <Index>self.indexes.by_name.get(name)

@@ -21,7 +21,7 @@ from engine._rows cimport (
     rows_between,
 )
 from engine._selection cimport RowBuffer, Selection, gather, select_field, select_labels, smallest
-from engine._selectors cimport FieldSelector, LabelSelector, Term, field_selector_of, label_selector_of, text_of_field
+from engine._selectors cimport Term, field_selector_of, label_selector_of, text_of_field
 from engine._store cimport Record, Store
 from libc.stdint cimport uint32_t
 
@@ -86,6 +86,10 @@ cdef class Query:
             return last_place(moment)
         return place_of(rows, moment, self.namespace + "0", False)
 
+    cdef Py_ssize_t width(self, Rows rows) except -1:
+        """How many rows the range has."""
+        return rows_between(rows.now, self.start(rows, rows.now), self.end(rows, rows.now))
+
     cdef bint selects(self, Object obj) except -1:
         """Whether an object of the range meets what columns have not answered."""
         cdef Term term
@@ -128,7 +132,7 @@ cdef class Query:
         cdef long long looked_at
         cdef list how = []
         self.plan(indexes, unscoped)
-        looked_at = self.steps(rows)
+        looked_at = self.width(rows)
         if self.key is not None:
             looked_at = self.one(rows).count
             how.append(f"field {NAME} ({looked_at} rows)")

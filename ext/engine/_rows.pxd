@@ -76,7 +76,7 @@ cdef struct Retired:
 cdef class Rows:
     """The rows of one cache: records by key, by row number and in key order, and snapshots of them.
 
-    Nothing here runs Python code. It holds one count of each current record, and one more of each that only snapshots see.
+    Nothing here runs Python code. It holds one count of each current record, and of each that only snapshots see.
     """
 
     cdef Store store

@@ -57,7 +57,7 @@ cdef Py_ssize_t shared_bytes(const char *left, const char *right, Py_ssize_t siz
     return at
 
 
-cdef inline int compare_keys(const char *left, Py_ssize_t left_size, const char *right, Py_ssize_t size) noexcept nogil:
+cdef int compare_keys(const char *left, Py_ssize_t left_size, const char *right, Py_ssize_t size) noexcept nogil:
     cdef int order = memcmp(left, right, min(left_size, size))
     return order if order else (left_size > size) - (left_size < size)
 
@@ -208,7 +208,7 @@ cdef class Rows:
         return 0
 
     cdef Record *commit(self) noexcept:
-        """Does what was staged. Takes over the hold on the record that comes; the one that goes is the caller's then."""
+        """Does what was staged. Takes over the hold on the record that comes; that on the one that goes is the caller's."""
         cdef Record *coming = self.coming
         cdef Record *going = self.going
         cdef Chunk *chunk

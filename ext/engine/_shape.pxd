@@ -74,6 +74,7 @@ cdef struct Shape:
     Blank *token
     Varying *vary  # in the order in which they were found to vary
     uint8_t *order  # their numbers in the order of the text
+    uint16_t *ordered  # and their tokens
     Place *places  # by number of watched path
     uint32_t place_count
     char *text

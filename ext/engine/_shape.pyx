@@ -136,6 +136,7 @@ cdef void free_shape(Shape *shape) noexcept nogil:
     free(shape.token)
     free(shape.vary)
     free(shape.order)
+    free(shape.ordered)
     free(shape.places)
     free(shape.text)
     free(shape)
@@ -143,7 +144,7 @@ cdef void free_shape(Shape *shape) noexcept nogil:
 
 cdef Py_ssize_t shape_bytes(const Shape *shape) noexcept nogil:
     return (
-        sizeof(Shape) + shape.tokens * sizeof(Blank) + shape.varying * (sizeof(Varying) + 1)
+        sizeof(Shape) + shape.tokens * sizeof(Blank) + shape.varying * (sizeof(Varying) + 1 + sizeof(uint16_t))
         + shape.place_count * sizeof(Place) + shape.size
     )
 
@@ -239,6 +240,7 @@ cdef bint add_varying(Shape *shape, uint32_t token, uint8_t kind, uint8_t rule) 
     cdef uint32_t count = shape.varying, at
     cdef Varying *vary
     cdef uint8_t *order
+    cdef uint16_t *ordered
     if count >= MAX_VARYING or shape.token[token].varying != NOT_VARYING:
         return False
     vary = <Varying *>realloc(shape.vary, (count + 1) * sizeof(Varying))
@@ -249,14 +251,20 @@ cdef bint add_varying(Shape *shape, uint32_t token, uint8_t kind, uint8_t rule) 
     if order == NULL:
         return False
     shape.order = order
+    ordered = <uint16_t *>realloc(shape.ordered, (count + 1) * sizeof(uint16_t))
+    if ordered == NULL:
+        return False
+    shape.ordered = ordered
     vary[count].token = <uint16_t>token
     vary[count].kind = kind
     vary[count].rule = rule
     at = count
     while at > 0 and vary[order[at - 1]].token > token:
         order[at] = order[at - 1]
+        ordered[at] = ordered[at - 1]
         at -= 1
     order[at] = <uint8_t>count
+    ordered[at] = <uint16_t>token
     shape.token[token].varying = <uint8_t>count
     shape.varying = count + 1
     return True

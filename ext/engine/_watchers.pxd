@@ -68,10 +68,10 @@ cdef class FieldBucket:
     cdef int64_t mask
     cdef int64_t *newest  # by chain; NONE: nothing was filed
     cdef dict asked  # mark -> Asked
+    cdef Asked met  # by what `mark_in` saw last; None: nobody asks for it
 
     cdef int resize(self, int64_t capacity, int64_t first, int64_t end) except -1
     cdef uint32_t mark_in(self, Probe probe, Record *record) except? 0
-    cdef dict waiting(self, uint32_t mark)
     cdef int file(self, int64_t number, int64_t oldest, uint32_t mark, uint32_t before) noexcept
     cdef int64_t find(self, uint32_t mark, int64_t start, int64_t link, int64_t oldest) noexcept
     cdef long long nbytes(self) noexcept

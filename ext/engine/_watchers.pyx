@@ -165,18 +165,14 @@ cdef class FieldBucket:
         return 0
 
     cdef uint32_t mark_in(self, Probe probe, Record *record) except? 0:
-        """The mark of what the record has at the path, EXACT when that is what readers ask for."""
+        """The mark of what the record has at the path, EXACT when that is what readers ask for; they are `met` then."""
         cdef Slice text = probe.text_at(self.path, self.watched, record)
         cdef uint32_t mark = mark_of(text)
         cdef Asked asked = <Asked>self.asked.get(mark)
+        self.met = asked
         if asked is not None and not asked.mixed and is_text(text, asked.text):
             mark |= EXACT
         return mark
-
-    cdef dict waiting(self, uint32_t mark):
-        """The Selections with parked cursors that ask for what has this mark."""
-        cdef Asked asked = <Asked>self.asked.get(mark & ~<uint32_t>EXACT)
-        return None if asked is None else asked.waiting
 
     cdef int file(self, int64_t number, int64_t oldest, uint32_t mark, uint32_t before) noexcept:
         """The next record, behind all others. `oldest` is the first that is filed and still there. O(1)"""

@@ -6,7 +6,7 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_INCREF
 from engine._object cimport Object, bind, record_of, revision_of
 from engine._ring cimport ADDED, DELETED, FIRST_SLOTS, IGNORED, MODIFIED, Change, Event, Ring, Slot, Verdict
-from engine._watchers cimport NONE, Condition, FieldBucket, Probe, Selection, new_bucket, new_selection
+from engine._watchers cimport NONE, Asked, Condition, FieldBucket, Probe, Selection, new_bucket, new_selection
 from engine._selectors cimport field_selector_of, label_selector_of
 from engine._store cimport Record, Store, hold
 from libc.stdint cimport UINT32_MAX, int64_t, uint32_t
@@ -44,7 +44,7 @@ cdef class WatchLog:
         if max_events < 1 or max_bytes < 1 or not min_seconds >= 0:
             raise ValueError("max_events and max_bytes must be positive, min_seconds not negative")
         # One tick more, since what is shorter than a tick may count as one.
-        self.min_ticks = <uint32_t>min(min_seconds * TICKS_PER_SECOND + 1, <double>UINT32_MAX) if min_seconds else 0
+        self.min_ticks = <uint32_t>min(min_seconds * TICKS_PER_SECOND + 1, <double>UINT32_MAX)
         self.max_events = max_events
         self.max_bytes = max_bytes
         self.clock = clock
@@ -196,6 +196,7 @@ cdef class WatchLog:
         cdef Slot *slot = self.ring.at(number)
         cdef list futures = []
         cdef FieldBucket bucket
+        cdef Asked now
         cdef uint32_t mark, before
         if self.waiting:
             self.rouse(<dict>self.waiting.get(None), number, futures)
@@ -203,12 +204,14 @@ cdef class WatchLog:
         for item in self.buckets.values():
             bucket = <FieldBucket>item
             mark = before = bucket.mark_in(self.probe, slot.object)
+            now = bucket.met
             if slot.old != NULL and slot.old != slot.object:
                 before = bucket.mark_in(self.probe, slot.old)
             bucket.file(number, max(self.ring.tail, bucket.since), mark, before)
-            self.rouse(bucket.waiting(mark), number, futures)
-            if before != mark:
-                self.rouse(bucket.waiting(before), number, futures)
+            if now is not None and now.waiting:
+                self.rouse(now.waiting, number, futures)
+            if bucket.met is not None and bucket.met.waiting and bucket.met is not now:
+                self.rouse(bucket.met.waiting, number, futures)
         if futures:
             resume(futures)
         return 0
@@ -219,7 +222,7 @@ cdef class WatchLog:
         cdef int64_t revision = self.ring.at(number).revision
         cdef Selection selection
         cdef Cursor cursor
-        if not group:
+        if group is None:
             return 0
         for item in list(group):
             selection = <Selection>item

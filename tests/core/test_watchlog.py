@@ -501,28 +501,28 @@ async def turns() -> None:
 @pytest.mark.parametrize(
     ("selector", "deaf", "heard"),
     [
-        ({}, None, pod("p", 9)),
-        ({"namespace": "b"}, pod("p", 8, namespace="a"), pod("p", 9, namespace="b")),
-        ({"label_selector": "app=x"}, pod("p", 8, app="y"), pod("p", 9, app="x")),
-        ({"field_selector": "spec.nodeName=n1"}, pod("p", 8, "n2"), pod("p", 9, "n1")),
-        ({"field_selector": "spec.nodeName="}, pod("p", 8, "n2"), pod("p", 9)),
-        ({"field_selector": "spec.nodeName!=n1"}, pod("p", 8, "n1"), pod("p", 9, "n2")),
-        ({"field_selector": "metadata.name=p,spec.nodeName=n1"}, pod("p", 8, "n2"), pod("p", 9, "n1")),
-        ({"namespace": "b", "field_selector": "spec.nodeName=n1"}, pod("p", 8, "n1"), pod("p", 9, "n1", namespace="b")),
+        ({}, None, {}),
+        ({"namespace": "b"}, {"namespace": "a"}, {"namespace": "b"}),
+        ({"label_selector": "app=x"}, {"app": "y"}, {"app": "x"}),
+        ({"field_selector": "spec.nodeName=n1"}, {"node": "n2"}, {"node": "n1"}),
+        ({"field_selector": "spec.nodeName="}, {"node": "n2"}, {}),
+        ({"field_selector": "spec.nodeName!=n1"}, {"node": "n1"}, {"node": "n2"}),
+        ({"field_selector": "metadata.name=p,spec.nodeName=n1"}, {"node": "n2"}, {"node": "n1"}),
+        ({"namespace": "b", "field_selector": "spec.nodeName=n1"}, {"node": "n1"}, {"node": "n1", "namespace": "b"}),
     ],
 )
-async def test_a_parked_cursor_is_woken_by_what_it_would_see(selector: Any, deaf: Object | None, heard: Object) -> None:
+async def test_a_parked_cursor_is_woken_by_what_it_would_see(selector: Any, deaf: Any, heard: Any) -> None:
     log = WatchLog()
     cursor = log.cursor(**selector)
     waiting = await parked(cursor)
     if deaf is not None:
-        log.append("ADDED", deaf, None)
+        log.append("ADDED", pod("p", 8, **deaf), None)
         await turns()
         assert not waiting.done()
         assert (cursor.next_batch(), cursor.pending, cursor.resource_version) == ([], 0, 8)
-    log.append("ADDED", heard, None)
+    log.append("ADDED", pod("p", 9, **heard), None)
     await asyncio.wait_for(waiting, 5)
-    assert [event.object for event in cursor.next_batch()] == [heard]
+    assert [event.object for event in cursor.next_batch()] == [pod("p", 9, **heard)]
 
 
 @pytest.mark.parametrize(
