@@ -24,10 +24,12 @@ class Number(str):
 TEXTS = [
     "", " ", "0", "00", "-0", "1.0", "12", "012", "99999999999999999999", "18446744073709551616", "true", "null",
     "2026-02-31T25:61:61Z", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678901Z", "2026-01-02t03:04:05z",
-    "10.0.0.1", "010.0.0.1", "256.1.1.1", "10.0.0.0.1", "10.0.0", "fe80::1", "1.2.3.4:80", "0x1f", "deadbeef", "DEADBEEF",
+    "10.0.0.1", "010.0.0.1", "256.1.1.1", "10.0.0.0.1", "10.0.0", "fe80::1", "1.2.3.4:80", "0x1f", "deadbeef",
+    "DEADBEEF",
     "0123456789abcdef" * 4, "0123456789ABCDEF" * 4, "0123456789abcdef" * 3 + "0123456789abcdeg",
     "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "3F2504E0-4F89-41D3-9A0C-0305E82C3301", "3f2504e04f8941d39a0c0305e82c3301",
-    "x" * 255, "y" * 300, "z" * 5000, "é", "日本語", "😀", "\x7f", "\u2028", '"', "\\", "\n\t\r\b\f", "\x00", "\x1f", "a/b",
+    "x" * 255, "y" * 300, "z" * 5000, "é", "日本語", "😀", "\x7f", "\u2028", '"', "\\", "\n\t\r\b\f", "\x00", "\x1f",
+    "a/b",
     'quote " in', "back\\slash", "tail\\", "𝄞" * 40, "web-0", "web-5d4f8-abcde", "100m", "1Gi", '{"a":1}', "[1,2]",
 ]  # fmt: skip
 NUMBERS = [
@@ -38,7 +40,8 @@ NUMBERS = [
     "3.141592653589793", "123456789012345678901234567890.5",
 ]  # fmt: skip
 VALUES: list[Any] = [
-    *TEXTS, *map(Number, NUMBERS), True, False, None, {}, [], [[]], [{}], {"": ""}, {"a": {"b": {}}}, [1, "1", 1.5, None],
+    *TEXTS, *map(Number, NUMBERS), True, False, None, {}, [], [[]], [{}], {"": ""}, {"a": {"b": {}}},
+    [1, "1", 1.5, None],
     {"name": "web-0", "namespace": "shop"}, [{"name": "x"}, {"name": "y"}], ["a"] * 20, {f"k{i}": i for i in range(40)},
 ]  # fmt: skip
 LABEL_VALUES = ["", "x", "y", "z", "1", "2", "10", "-3", "007", "v1.2", "9223372036854775807", "99999999999999999999"]
@@ -187,7 +190,7 @@ BY_PATH = {"metadata", "name", "namespace", "resourceVersion"}  # found by their
 
 
 def respelled(text: str, random: Random) -> str:
-    """As a JSON string with escapes that nobody asked for; digits stay, as those of a version are read as they stand."""
+    """As a JSON string with needless escapes. Digits stay: a version whose digits are escaped is none."""
     out = []
     for character in text:
         if character in SHORT or ord(character) < 32 or (random.random() < 0.05 and not character.isdecimal()):

@@ -1,4 +1,4 @@
-"""What the core's memory does over many rounds of use, told as JSON: run as a program, with nothing else in the process.
+"""What the core's memory does over many rounds of use, told as JSON: a program, alone in its process.
 
     python rounds.py ROUNDS
 
@@ -29,8 +29,10 @@ class Mallinfo(ctypes.Structure):
 
     _fields_ = [
         (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    ]
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"
+        )
+    ]  # fmt: skip
 
 
 mallinfo2 = ctypes.CDLL(None).mallinfo2
@@ -45,11 +47,21 @@ def handed_out() -> int:
 
 
 PODS = [
-    [made(Spec(n % 3, n, "ab"[n % 2], f"n{(n + form) % 4}", changes=(Change("replace", n, n),) * (n % 2)), form * 100 + n)
-     for n in range(OBJECTS)]
+    [
+        made(Spec(n % 3, n, "ab"[n % 2], f"n{(n + form) % 4}", changes=(Change("replace", n, n),) * (n % 2)), n + form)
+        for n in range(OBJECTS)
+    ]
     for form in range(4)
-]  # fmt: skip
-REFUSED = [b"", b"{", b"[]", b"{}", b'{"metadata":{"name":7}}', PODS[0][0][:-1], PODS[0][0].replace(b'"kind"', b'"spec"')]
+]
+REFUSED = [
+    b"",
+    b"{",
+    b"[]",
+    b"{}",
+    b'{"metadata":{"name":7}}',
+    PODS[0][0][:-1],
+    PODS[0][0].replace(b'"kind"', b'"spec"'),
+]
 REFUSED += [PODS[0][0].replace(b'"phase"', b'"ph\nase"'), PODS[0][3].replace(b'"n3"', b'"n\xff"')]
 
 

@@ -46,7 +46,21 @@ FIELD_PATHS: dict[str, tuple[str | int, ...]] = {
     "metadata.finalizers": ("metadata", "finalizers"),
     "spec.enableServiceLinks": ("spec", "enableServiceLinks"),
 }
-FIELD_VALUES = ["", "n1", "n2", "日本", "Running", "Pending", "0", "1", "true", "shop", "web1-5d4f8c-00003", "x", "a=b,c"]
+FIELD_VALUES = [
+    "",
+    "n1",
+    "n2",
+    "日本",
+    "Running",
+    "Pending",
+    "0",
+    "1",
+    "true",
+    "shop",
+    "web1-5d4f8c-00003",
+    "x",
+    "a=b,c",
+]
 SELECTED = [*[value for value in LABEL_VALUES if not value.startswith("-")], "web1", "web2", "never"]
 CPU = "spec.containers[0].resources.requests.cpu"
 COLUMNS = ["spec.nodeName", "spec.priority", "status.phase"]
@@ -85,9 +99,7 @@ LATE: dict[str, tuple[Any, Any]] = {  # indexes that come to a live cache: sourc
 
 # --- What is done -----------------------------------------------------------------------------------------------------
 
-CHANGED = st.builds(
-    Change, st.sampled_from(sorted(CHANGES)), st.integers(0, 99), st.integers(0, len(VALUES) - 1)
-)
+CHANGED = st.builds(Change, st.sampled_from(sorted(CHANGES)), st.integers(0, 99), st.integers(0, len(VALUES) - 1))
 LABELS = st.lists(st.tuples(st.sampled_from(LABEL_KEYS), st.sampled_from(LABEL_VALUES)), max_size=3).map(
     lambda pairs: tuple(dict(pairs).items())
 )
@@ -184,7 +196,7 @@ class CacheMachine(RuleBasedStateMachine):
         replicas=st.sampled_from([0, 0, 40, 400]),
     )
     def start(self, max_events: int, late: bool, replicas: int) -> None:
-        self.log = WatchLog(max_events=max_events, min_seconds=0, clock=lambda: 0.0)
+        self.log = WatchLog(max_events=max_events, clock=lambda: 0.0)
         self.cache = Cache({"node": "spec.nodeName", "picky": picky}, columns=[*COLUMNS, CPU], log=self.log)
         self.model = Table(Log(max_events))
         self.model.indexes["node"] = ("spec", "nodeName")

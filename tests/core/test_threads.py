@@ -1,4 +1,4 @@
-"""Calls from other threads, and from inside a call, are safe or refused: never a crash, never two moments in one answer."""
+"""Calls from other threads or from inside a call are safe or refused: never a crash, nor two moments in one answer."""
 
 from __future__ import annotations
 
@@ -251,7 +251,9 @@ def test_readers_of_all_kinds_survive_writes_of_all_kinds() -> None:
         elif number % 10 == 1:
             cache.add_index(f"late{number % 50}", "status.phase")
         else:
-            cache.apply_batch([("DELETED" if i % 3 == number % 3 else "MODIFIED", item) for i, item in enumerate(items)])
+            cache.apply_batch(
+                [("DELETED" if i % 3 == number % 3 else "MODIFIED", item) for i, item in enumerate(items)]
+            )
             for item in items[::5]:
                 cache.apply("ADDED", item)
 
@@ -262,7 +264,12 @@ def test_cursors_of_other_threads_are_told_everything_in_order() -> None:
     log = WatchLog(max_events=10_000_000)
     cache = Cache(log=log)
     told: list[list[int]] = [[] for _ in range(READERS)]
-    cursors = [log.cursor(), log.cursor(label_selector="even"), log.cursor(field_selector="spec.nodeName=n1"), log.cursor()]
+    cursors = [
+        log.cursor(),
+        log.cursor(label_selector="even"),
+        log.cursor(field_selector="spec.nodeName=n1"),
+        log.cursor(),
+    ]
 
     def reads(number: int) -> Callable[[], None]:
         def read() -> None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COPY = ROOT / "build" / "sanitize"
 COPIED = ["engine/**/*.py", "engine/**/*.pyi", "engine/**/*.json", "engine/py.typed", "ext/**/*.p??", "ext/**/*.h"]
 COPIED += ["tests/core/**/*.py", "tests/conftest.py", "setup.py", "pyproject.toml", "README.md", "LICENSE"]
-CHECKS = [b"__asan_report_load8", b"__ubsan_handle_"]  # what an instrumented module calls
+CHECK = b"__asan_report_load"  # what an instrumented module calls
 USE_AFTER_FREE = """
 import ctypes
 libc = ctypes.CDLL(None)
@@ -67,20 +67,29 @@ def environment() -> dict[str, str]:
         "LD_PRELOAD": " ".join(libraries),
         "PYTHONMALLOC": "malloc",  # Python's own allocator would hide what is freed
         "PYTHONPATH": str(COPY),
-        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
-        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        # Into files, since pytest keeps what is printed.
+        "ASAN_OPTIONS": f"detect_leaks=0:allocator_may_return_null=1:log_path={COPY}/finding",
+        "UBSAN_OPTIONS": f"halt_on_error=1:print_stacktrace=1:log_path={COPY}/finding",
     }
+
+
+def findings() -> str:
+    """What the sanitizers told, taken away."""
+    told = ""
+    for path in sorted(COPY.glob("finding.*")):
+        told += path.read_text(errors="replace")
+        path.unlink()
+    return told
 
 
 def check(settings: dict[str, str]) -> None:
     """What does not see a use of freed memory here would see none in the core."""
-    seeded = subprocess.run(
-        [sys.executable, "-c", USE_AFTER_FREE], env=settings, capture_output=True, text=True, check=False
-    )
-    if "heap-use-after-free" not in seeded.stderr:
-        sys.exit(f"the sanitizers are not at work:\n{seeded.stderr}")
+    findings()
+    subprocess.run([sys.executable, "-c", USE_AFTER_FREE], env=settings, capture_output=True, check=False)
+    if "heap-use-after-free" not in findings():
+        sys.exit("the sanitizers are not at work")
     for module in (COPY / "engine").glob("_*.so"):
-        if not all(name in module.read_bytes() for name in CHECKS):
+        if CHECK not in module.read_bytes():
             sys.exit(f"{module.name} was built without sanitizers")
 
 
@@ -89,8 +98,11 @@ def main(arguments: list[str]) -> int:
     build()
     settings = environment()
     check(settings)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(arguments or ["tests/core"])]
-    return subprocess.run(command, cwd=COPY, env=settings, check=False).returncode
+    # Not faulthandler's: the sanitizer tells more of a crash.
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
+    done = subprocess.run([*command, *(arguments or ["tests/core"])], cwd=COPY, env=settings, check=False)
+    print(findings(), end="", file=sys.stderr)
+    return done.returncode
 
 
 if __name__ == "__main__":
