@@ -15,7 +15,7 @@ from engine._path cimport path_of
 from engine._query cimport Query, keys_of, namespaces_of, query_for, query_of
 from engine._ring cimport ADDED, DELETED, MODIFIED
 from engine._rows cimport PAGE_ROWS, Place, Rows, first_place, is_before, last_place, next_place, record_at
-from engine._selection cimport Selection, distinct_values, select_value
+from engine._selection cimport distinct_values, select_value
 from engine._record cimport CURRENT
 from engine._store cimport MAX_KEY, Record, Store, hold
 from engine._watchlog cimport WatchLog
@@ -347,7 +347,7 @@ cdef class Cache:
         """What has a value in an index. KeyError for an unknown one."""
         cdef Index index = <Index>self.indexes.by_name.get(name)
         if index is not None:
-            return query_for(select_value(index.column, value))
+            return query_for(index.column, value)
         if name != NAMESPACE:
             raise KeyError(name)
         return query_of(value, None, None, 0, "")
@@ -355,27 +355,33 @@ cdef class Cache:
     def by_index(self, str name not None, str value not None):
         if name == NAMESPACE and not value:
             return [obj for obj in self.list() if not namespace_of(<Object>obj)]
-        return self.having(name, value).objects(self.rows)
+        return self.having(name, value).find(self.indexes, False)
 
     def index_keys(self, str name not None, str value not None):
         if name == NAMESPACE and not value:
             return [key_of(<Object>obj) for obj in self.by_index(name, value)]
-        return self.having(name, value).keys(self.rows)
+        return self.having(name, value).hits(self.indexes, False).keys()
 
     def index_size(self, str name not None, str value not None):
         cdef Query query
         if name == NAMESPACE and not value:
             return self.unscoped
         query = self.having(name, value)
-        return (<Selection>query.selections[0]).rows if query.selections else query.width(self.rows)
+        return query.width(self.rows) if query.column is None else select_value(query.column, value).rows
 
     def index_values(self, str name not None):
         cdef Index index = <Index>self.indexes.by_name.get(name)
-        if index is not None:
+        cdef bint collecting
+        if index is None:
+            if name != NAMESPACE:
+                raise KeyError(name)
+            return namespaces_of(self.rows)
+        collecting = PyGC_Disable()  # as in _query: a column is read until the next write
+        try:
             return distinct_values(index.column)
-        if name != NAMESPACE:
-            raise KeyError(name)
-        return namespaces_of(self.rows)
+        finally:
+            if collecting:
+                PyGC_Enable()
 
     def column(self, str path not None):
         found = self.columns[path]
@@ -394,7 +400,7 @@ cdef class Cache:
         for i in range(count):
             rows[i] = self.rows.now.chunks[place.chunk].rows[place.at]
             place = next_place(self.rows.now, place)
-        collecting = PyGC_Disable()  # as in _query: a column is read until the next write
+        collecting = PyGC_Disable()  # as above
         try:
             array, malformed = array_of(index.column, rows, count)
         finally:
@@ -405,7 +411,7 @@ cdef class Cache:
         return array
 
     def keys(self):
-        return query_of(None, None, None, 0, "").keys(self.rows)
+        return keys_of(self.rows, self.rows.now, first_place(), last_place(self.rows.now))
 
     def __len__(self):
         return self.rows.now.count
