@@ -375,9 +375,9 @@ cdef class Cursor:
         return 0
 
     cdef int skip(self) noexcept:
-        """Passes over what lay ahead when the cursor was made and was not wanted."""
+        """Passes over what lay ahead when the cursor was made and was not wanted, if nothing else is gone."""
         cdef Ring ring = self.log.ring
-        if self.after >= 0:
+        if self.after >= 0 and (self.next >= ring.tail or self.after >= self.log.floor):
             self.next = max(self.next, ring.first_after(self.after))
             if self.next < ring.head:
                 self.after = -1

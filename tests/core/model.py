@@ -168,9 +168,11 @@ class Reader:
         return Told(type, key, revision, raw, old and old.raw)
 
     def read(self, log: Log, count: int) -> list[Told] | None:
-        """None when it fell off."""
+        """None when it fell off: something may be gone that it did not know."""
         if self.next < log.tail:
-            return None
+            if self.after < log.floor:
+                return None
+            self.next = log.tail
         found: list[Told] = []
         while self.next < len(log.events) and len(found) < count:
             told = self.seen(log.events[self.next])
