@@ -17,8 +17,13 @@ class Cache:
     """Objects of one resource, indexed. One thread writes; others read snapshots.
 
     `indexes` maps a name to a path (`spec.nodeName`, `metadata.ownerReferences[0].uid`, `metadata.labels['a/b']`) or to
-    a function that returns the values. The index "namespace" always exists. `columns` are paths whose values are pulled
-    out on the way in. With `log`, every change is appended to it once the rows and all indexes hold it.
+    a function that returns the values. The index "namespace" always exists, and labels are always indexed, every pair
+    of them. `columns` are paths whose values are pulled out on the way in; a path that is a column or an index already
+    costs nothing more as the other. With `log`, every change is appended to it once the rows and all indexes hold it,
+    and the log's records are the cache's own.
+
+    No object is held as a Python object: `get`, `list` and the rest make views over the rows when they are asked. A
+    view keeps its version of the object, however the cache moves on, and outlives the cache.
     """
 
     def __init__(
@@ -27,17 +32,20 @@ class Cache:
         columns: Sequence[str] = (),
         log: WatchLog | None = None,
     ) -> None:
-        """ValueError for a path that cannot be parsed. An object without a value at a path is not in that index; an
-        array puts it under each of its elements."""
+        """ValueError for a path that cannot be parsed, and for a log that holds records of another cache. An object
+        without a value at a path is not in that index; an array puts it under each of its elements."""
 
     def apply(self, type: EventType, item: Item) -> Object | None:
         """Applies one change and returns the object that it replaced or removed. ADDED and MODIFIED both upsert.
         A DELETED item is the last state, stamped with the revision of the deletion; for an unknown key nothing happens.
-        ValueError for an item that is no object or that an index function fails on: nothing is changed. RuntimeError
-        from another thread than the one that wrote first."""
+        ValueError, with the object's key if it has one, for an item that is no object or that an index function fails
+        on: nothing is changed. RuntimeError from another thread than the one that wrote first, and in an index function
+        that is asked by the same cache. Costs what the item's bytes and the indexes whose values change cost,
+        whatever the cache holds."""
 
     def apply_batch(self, events: Iterable[tuple[EventType, Item]]) -> None:
-        """All or none: an item that `apply` would reject rejects the batch."""
+        """All or none: an item that `apply` would reject rejects the batch, and readers see all of it or nothing. The
+        log gets the changes in their order."""
 
     def replace(self, items: Iterable[Item], resource_version: int) -> None:
         """The whole content at once: readers see old or new. The log gets the deletions, then the upserts; an object
@@ -45,7 +53,10 @@ class Cache:
 
     def replacement(self, resource_version: int) -> Replacement: ...
     def get(self, key: str) -> Object | None: ...
-    def get_many(self, keys: Iterable[str]) -> builtins.list[Object | None]: ...
+    def get_many(self, keys: Iterable[str]) -> builtins.list[Object | None]:
+        """In the order of `keys`. A fraction of the time that as many `get` take, when the rows are many: their waits
+        for memory overlap."""
+
     def list(
         self,
         namespace: str | None = None,
@@ -56,19 +67,23 @@ class Cache:
         after: str = "",
     ) -> builtins.list[Object]:
         """In key order, of all namespaces for None or "". `after` is the last key of the page before. ValueError for a
-        selector that cannot be parsed. Costs what it returns for a namespace, for labels asked for by value (`a=b`,
-        `a in (b)`) and for fields with an index on their path; other selectors look at every row of the range."""
+        selector that cannot be parsed. Costs what it returns for a namespace, for labels and for fields with an index
+        or a column on their path; other fields look at every row of the range that meets the rest."""
 
     def by_index(self, name: str, value: str) -> builtins.list[Object]:
-        """KeyError for an unknown index. Costs O(hits)."""
+        """In key order. KeyError for an unknown index. Costs O(hits log hits)."""
 
     def index_keys(self, name: str, value: str) -> builtins.list[str]: ...
     def index_size(self, name: str, value: str) -> int:
-        """How many objects have this value. O(1)."""
+        """How many objects have this value. O(1), for a namespace O(log objects + its rows / 512), for an array's
+        elements O(arrays that have it)."""
 
-    def index_values(self, name: str) -> builtins.list[str]: ...
+    def index_values(self, name: str) -> builtins.list[str]:
+        """Sorted."""
+
     def add_index(self, name: str, source: IndexSource) -> None:
-        """On a live cache too. The same name with the same source is no change; with another, ValueError."""
+        """On a live cache too: O(objects), each of which is decoded once. The same name with the same source is no
+        change; with another, ValueError. When the function fails for an object, there is no new index."""
 
     def column(self, path: str) -> Any:
         """A read-only NumPy array in key order, valid until the next write. Below requests, limits, capacity,
@@ -85,10 +100,12 @@ class Cache:
 
     @property
     def nbytes(self) -> int:
-        """Payload, rows and indexes. O(distinct indexed values)."""
+        """Every byte: records with what they share, rows, columns. Records that only views or the log hold count too.
+        O(columns)."""
 
     def snapshot(self) -> Snapshot:
-        """O(1): a read-only view of this moment that later writes do not change."""
+        """O(1): a read-only view of this moment that later writes do not change. As long as it lives, the first write
+        to 512 neighbouring rows copies 4 KB, and versions that it sees are kept."""
 
     def explain(
         self,
@@ -96,17 +113,24 @@ class Cache:
         label_selector: str | LabelSelector | None = None,
         field_selector: str | FieldSelector | None = None,
     ) -> str:
-        """Which indexes a `list` would use, and how many objects it would look at."""
+        """Which indexes a `list` would use, and how many rows it would look at, at most."""
 
-    def stats(self) -> dict[str, int]: ...
+    def stats(self) -> dict[str, int]:
+        """`objects`; `bytes` and its parts `store_bytes`, `row_bytes`, `column_bytes`; `columns` (distinct paths and
+        functions, labels among them), `indexes` (names, "namespace" among them); `records` (versions held: rows,
+        views, log, snapshots), `snapshots`; `malformed` (distinct values in columns of quantities that are none, as of
+        their last arrays); `resource_version`."""
 
 @final
 class Snapshot:
-    """One moment of a Cache; the same reading methods."""
+    """One moment of a Cache; the same reading methods, without its indexes: selectors look at every row of the range.
+    Works on when the cache is gone."""
 
     @property
     def resource_version(self) -> int: ...
-    def get(self, key: str) -> Object | None: ...
+    def get(self, key: str) -> Object | None:
+        """O(log objects)."""
+
     def list(
         self,
         namespace: str | None = None,
@@ -123,5 +147,8 @@ class Snapshot:
 class Replacement:
     """A replace that arrives in pages; nothing is visible before `finish()`. Dropping it changes nothing."""
 
-    def add(self, items: Iterable[Item]) -> None: ...
+    def add(self, items: Iterable[Item]) -> None:
+        """Encodes them, and asks the index functions: ValueError as from `apply`, and what came before the item that
+        is refused stays."""
+
     def finish(self, resource_version: int = 0) -> None: ...

@@ -1,1 +1,1 @@
-"""Rows in key order, shared with snapshots until they change. Only compiled modules use it."""
+"""The rows of a cache: by key, by number and in key order, shared with snapshots. Only compiled modules use it."""

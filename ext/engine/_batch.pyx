@@ -29,7 +29,7 @@ cdef Batch new_batch(Store store, Rows rows, Indexes indexes):
     return batch
 
 
-cdef inline bint are_siblings(const char *left, Py_ssize_t left_size, const char *right, Py_ssize_t size) noexcept nogil:
+cdef bint are_siblings(const char *left, Py_ssize_t left_size, const char *right, Py_ssize_t size) noexcept nogil:
     """Whether two keys agree up to the last "-" of the right one: names that were generated from one."""
     while size and right[size - 1] != c"-":
         size -= 1

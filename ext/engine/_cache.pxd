@@ -35,7 +35,7 @@ cdef class Cache:
     cdef int swap(self, Batch gone, Batch wanted, long long resource_version) except -1
     cdef int change(self, Batch batch, Py_ssize_t number) except -1
     cdef int stage_columns(self, uint32_t row, Slice *texts) except -1
-    cdef int settle(self) except -1
+    cdef int settle(self, Batch batch) except -1
     cdef int tell(self, Batch batch, long long replaced) except -1
     cdef Record *find(self, str key) except? NULL
     cdef int get_block(self, list keys, Py_ssize_t first, Py_ssize_t count, list found) except -1

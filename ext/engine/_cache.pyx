@@ -15,7 +15,7 @@ from engine._path cimport path_of
 from engine._query cimport Query, keys_of, namespaces_of, query_for, query_of
 from engine._ring cimport ADDED, DELETED, MODIFIED
 from engine._rows cimport PAGE_ROWS, Place, Rows, first_place, is_before, last_place, next_place, record_at
-from engine._selection cimport Selection, distinct_values, select_value
+from engine._selection cimport distinct_values, select_value
 from engine._record cimport CURRENT
 from engine._store cimport MAX_KEY, Record, Store, hold
 from engine._watchlog cimport WatchLog
@@ -32,11 +32,15 @@ cdef extern from "Python.h":
     int PyGC_Disable()
     int PyGC_Enable()
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    ctypedef struct PyASCIIObject:
+        Py_hash_t hash  # once it was asked for
+
     bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
     void *PyUnicode_DATA(object text) noexcept
     Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
 
 cdef enum:
+    NOT_HASHED = -1  # of a str
     BLOCK = 256  # keys that are looked up together
     AHEAD = 8  # of them whose text is read ahead
 
@@ -56,7 +60,9 @@ cdef inline int look_up(str key, Wanted *wanted) except -1:
     if PyUnicode_IS_COMPACT_ASCII(key):
         wanted.key = <const char *>PyUnicode_DATA(key)
         wanted.size = PyUnicode_GET_LENGTH(key)
-        wanted.hash = hash(key)
+        wanted.hash = (<PyASCIIObject *>key).hash
+        if wanted.hash == NOT_HASHED:
+            wanted.hash = hash(key)
         return 0
     try:
         wanted.key = PyUnicode_AsUTF8AndSize(key, &wanted.size)
@@ -150,6 +156,7 @@ cdef class Cache:
                 made += 1
         finally:
             batch.shorten(made)
+            self.settle(batch)
         return 0
 
     cdef int make_known(self, Batch batch) except -1:
@@ -157,7 +164,6 @@ cdef class Cache:
         try:
             self.make(batch)
         finally:
-            self.settle()
             self.tell(batch, 0)
         return 0
 
@@ -168,7 +174,6 @@ cdef class Cache:
             self.make(wanted)
             self.resource_version = resource_version
         finally:
-            self.settle()
             self.tell(gone, resource_version)
             self.tell(wanted, resource_version)
         if self.log is not None:
@@ -215,35 +220,36 @@ cdef class Cache:
             raise
         return 0
 
-    cdef int settle(self) except -1:
-        """The arrays of columns are of before."""
-        if self.arrays:
+    cdef int settle(self, Batch batch) except -1:
+        """What follows from changes that were made."""
+        cdef Py_ssize_t i
+        for i in range(batch.count):
+            if batch.changes[i].record != NULL and batch.changes[i].record.revision > self.resource_version:
+                self.resource_version = batch.changes[i].record.revision
+        if self.arrays:  # they are of before
             self.arrays = False
             self.columns = dict.fromkeys(self.columns)
         return 0
 
     cdef int tell(self, Batch batch, long long replaced) except -1:
-        """Moves the revision and the log. `replaced`: the revision of all of a replacement; 0: each has its own."""
+        """Adds the changes to the log. `replaced`: the revision of all of a replacement; 0: each has its own."""
         cdef Pending *change
         cdef long long revision
         cdef Py_ssize_t i
+        if self.log is None:
+            return 0
         try:
             for i in range(batch.count):
                 change = &batch.changes[i]
                 if change.record == NULL:
                     continue
                 revision = replaced or change.record.revision
-                if revision > self.resource_version and not replaced:
-                    self.resource_version = revision
-                if self.log is None:
-                    continue
-                if change.deletion and change.old == NULL:
-                    if revision > self.log.resource_version:
-                        self.log.resource_version = revision
-                elif change.deletion:
-                    self.log.record(DELETED, change.record, change.old, revision)
-                else:
+                if not change.deletion:
                     self.log.record(ADDED if change.old == NULL else MODIFIED, change.record, change.old, revision)
+                elif change.old != NULL:
+                    self.log.record(DELETED, change.record, change.old, revision)
+                elif revision > self.log.resource_version:
+                    self.log.resource_version = revision
         except BaseException:
             # A reader must not miss what the log has no memory for: it lists again.
             self.log.expire()
@@ -341,7 +347,7 @@ cdef class Cache:
         """What has a value in an index. KeyError for an unknown one."""
         cdef Index index = <Index>self.indexes.by_name.get(name)
         if index is not None:
-            return query_for(select_value(index.column, value))
+            return query_for(index.column, value)
         if name != NAMESPACE:
             raise KeyError(name)
         return query_of(value, None, None, 0, "")
@@ -349,27 +355,33 @@ cdef class Cache:
     def by_index(self, str name not None, str value not None):
         if name == NAMESPACE and not value:
             return [obj for obj in self.list() if not namespace_of(<Object>obj)]
-        return self.having(name, value).objects(self.rows)
+        return self.having(name, value).find(self.indexes, False)
 
     def index_keys(self, str name not None, str value not None):
         if name == NAMESPACE and not value:
             return [key_of(<Object>obj) for obj in self.by_index(name, value)]
-        return self.having(name, value).keys(self.rows)
+        return self.having(name, value).hits(self.indexes, False).keys()
 
     def index_size(self, str name not None, str value not None):
         cdef Query query
         if name == NAMESPACE and not value:
             return self.unscoped
         query = self.having(name, value)
-        return (<Selection>query.selections[0]).rows if query.selections else query.steps(self.rows)
+        return query.width(self.rows) if query.column is None else select_value(query.column, value).rows
 
     def index_values(self, str name not None):
         cdef Index index = <Index>self.indexes.by_name.get(name)
-        if index is not None:
+        cdef bint collecting
+        if index is None:
+            if name != NAMESPACE:
+                raise KeyError(name)
+            return namespaces_of(self.rows)
+        collecting = PyGC_Disable()  # as in _query: a column is read until the next write
+        try:
             return distinct_values(index.column)
-        if name != NAMESPACE:
-            raise KeyError(name)
-        return namespaces_of(self.rows)
+        finally:
+            if collecting:
+                PyGC_Enable()
 
     def column(self, str path not None):
         found = self.columns[path]
@@ -388,7 +400,7 @@ cdef class Cache:
         for i in range(count):
             rows[i] = self.rows.now.chunks[place.chunk].rows[place.at]
             place = next_place(self.rows.now, place)
-        collecting = PyGC_Disable()  # as in _query: a column is read until the next write
+        collecting = PyGC_Disable()  # as above
         try:
             array, malformed = array_of(index.column, rows, count)
         finally:
@@ -399,7 +411,7 @@ cdef class Cache:
         return array
 
     def keys(self):
-        return query_of(None, None, None, 0, "").keys(self.rows)
+        return keys_of(self.rows, self.rows.now, first_place(), last_place(self.rows.now))
 
     def __len__(self):
         return self.rows.now.count
@@ -433,7 +445,7 @@ cdef class Cache:
             "indexes": len(self.indexes.by_name) + 1,
             "malformed": sum(self.malformed.values()),
             "records": self.store.records,
-            "snapshots": self.rows.fork_count,
+            "snapshots": self.rows.epochs.fork_count,
             "resource_version": self.resource_version,
         }
 

@@ -28,7 +28,9 @@ from engine._shape cimport (
     Shape,
     add_places,
     add_varying,
+    free_shape,
     new_shape,
+    pin_path,
     sections_of,
     shape_bytes,
     token_at,
@@ -271,12 +273,15 @@ cdef int scan_object(Record *hint, Catalog catalog, Keys keys, list paths, long 
     if encoding.tape.tokens[0].kind != OBJECT:
         raise ValueError("expected a JSON object at offset 0")
     for path in range(len(paths)):
+        pin_path(encoding.data, &encoding.tape, (<Path>paths[path]).raw_steps)
         token = find_path(&encoding.tape, encoding.data, (<Path>paths[path]).raw_steps)
         encoding.values[path] = span_of(&encoding.tape, encoding.data, token)
     if not take_plain_key(encoding.values):
         take_key(encoding.values)
     relate(hint, keys)
-    encoding.count = sections_of(encoding.data, encoding.size, &encoding.tape, sections, &frame)
+    encoding.count = sections_of(
+        encoding.data, encoding.size, &encoding.tape, len(paths), sections, &frame
+    )
     for i in range(encoding.count):
         find_template(i, &sections[i], frame, hint, catalog, paths, record_bytes)
     return 0
@@ -305,12 +310,11 @@ cdef int find_template(uint32_t number, const Section *section, uint64_t frame, 
     part.start = encoding.data + section.start
     part.end = encoding.data + section.end
     if shape == NULL:
-        shape = make_shape(number, section, frame, catalog, record_bytes)
+        shape = make_shape(number, section, frame, catalog, paths, record_bytes)
         if shape == NULL:
             return 0
     if shape.frame != frame or shape.section != number:
         return 0
-    resolve_places(shape, section, catalog, paths)
     if hint != NULL and number < hint.sections and template_number(hint, number) != NO_TEMPLATE:
         origin = catalog.get(template_number(hint, number))
     template = catalog.get(shape.plain)
@@ -331,83 +335,43 @@ cdef int find_template(uint32_t number, const Section *section, uint64_t frame, 
     return 0
 
 
-cdef Shape *make_shape(uint32_t number, const Section *section, uint64_t frame, Catalog catalog,
+cdef Shape *make_shape(uint32_t number, const Section *section, uint64_t frame, Catalog catalog, list paths,
                        long long record_bytes) except? NULL:
     """A new shape when the section's structure was met before and there is room; else NULL."""
     cdef Shape *shape
     if not catalog.meet(section.hash) or not catalog.has_room(record_bytes):
         return NULL
     shape = new_shape(encoding.data, &encoding.tape, section, number, frame)
-    if shape != NULL:
-        catalog.add_shape(shape)
+    if shape == NULL:
+        return NULL
+    if not add_places(shape, <uint32_t>len(paths)):
+        free_shape(shape)
+        raise MemoryError
+    find_places(shape, section, paths)
+    if number == 0:
+        expect_key(shape)
+    catalog.add_shape(shape)
     return shape
 
 
-cdef int resolve_places(Shape *shape, const Section *section, Catalog catalog, list paths) except -1:
-    """Where in the shape's text the values of watched paths stand."""
-    cdef uint32_t first = shape.place_count, i
-    cdef Py_ssize_t found
+cdef int find_places(Shape *shape, const Section *section, list paths) noexcept:
+    """Where in the text of a new shape, which is this object's, the values of watched paths stand."""
+    cdef Py_ssize_t i
     cdef Place place
     cdef Slice span
     cdef uint32_t start
-    if first >= len(paths):
-        return 0
-    catalog.bytes -= shape_bytes(shape)
-    if not add_places(shape, <uint32_t>len(paths)):
-        catalog.bytes += shape_bytes(shape)
-        raise MemoryError
-    catalog.bytes += shape_bytes(shape)
-    if not same_structure(shape, section):
-        return 0
-    for i in range(first, shape.place_count):
-        found = find_path(&encoding.tape, encoding.data, (<Path>paths[i]).raw_steps)
+    for i in range(len(paths)):
+        span = encoding.values[i]
         place.start = place.end = NOWHERE
-        if found >= 0:
-            span = span_of(&encoding.tape, encoding.data, found)
+        if span.start != NULL:
             start = <uint32_t>(span.start - encoding.data)
             if section.start <= start and start + span.size <= section.end:
-                place = place_in(shape, section, start, start + <uint32_t>span.size)
+                place.start = <uint16_t>(start - section.start)
+                place.end = <uint16_t>(place.start + span.size)
             elif start < section.end and start + span.size > section.start:
-                place.start = place.end = UNRESOLVED  # it spans sections
+                place.start = place.end = UNRESOLVED
         shape.places[i] = place
-    if first == 0 and shape.section == 0:
-        expect_key(shape)
     return 0
-
-
-cdef bint same_structure(const Shape *shape, const Section *section) noexcept:
-    """Places can be taken from this object only if its section is of the shape indeed."""
-    cdef Walk *walk = &encoding.other
-    cdef Template plain
-    memset(&plain, 0, sizeof(plain))
-    plain.shape = <Shape *>shape
-    return match(&plain, encoding.data + section.start, encoding.data + encoding.size, walk) == (
-        encoding.data + section.end
-    )
-
-
-cdef Place place_in(const Shape *shape, const Section *section, uint32_t start, uint32_t end) noexcept:
-    """From offsets in the object to offsets in the shape's text, by the walk of `same_structure`."""
-    cdef Place place
-    place.start = <uint16_t>back(shape, section, start)
-    place.end = <uint16_t>back(shape, section, end)
-    return place
-
-
-cdef uint32_t back(const Shape *shape, const Section *section, uint32_t offset) noexcept:
-    cdef const char *p = encoding.data + offset
-    cdef uint32_t low = 0, high = encoding.other.count, middle
-    while low < high:
-        middle = (low + high) >> 1
-        if encoding.other.stops[middle].end <= p:
-            low = middle + 1
-        else:
-            high = middle
-    if low == 0:
-        return offset - section.start
-    return <uint32_t>(
-        shape.token[encoding.other.stops[low - 1].token].end + (p - encoding.other.stops[low - 1].end)
-    )
 
 
 cdef int expect_key(Shape *shape) noexcept:

@@ -54,6 +54,7 @@ cdef class Indexes:
     cdef Index add(self, str name, object source)
     cdef Index make(self, str name, object source, bint labels)
     cdef int fill(self, Index index) except -1
+    cdef int lend(self, Index index) except -1
     # A change of one row in all columns. `texts` are the values of its new version, one for each index.
     cdef int stage(self, uint32_t row, Slice *texts) except -1
     cdef int stage_removal(self, uint32_t row) except -1

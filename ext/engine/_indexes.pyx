@@ -1,7 +1,6 @@
 """The columns of a cache and what fills them: paths and functions."""
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM
 from engine._columns cimport ABSENT, Column, Texts, number_of, text_of_values
 from engine._json cimport Slice
@@ -56,6 +55,7 @@ cdef class Indexes:
         self.labels = self.make(LABELS_PATH, LABELS_PATH, True)
         self.all.append(self.labels)
         self.count = 1
+        self.lend(self.labels)
 
     cdef inline Index at(self, Py_ssize_t number):
         return <Index>PyList_GET_ITEM(self.all, number)
@@ -77,12 +77,19 @@ cdef class Indexes:
                 self.functions = True
             else:
                 self.by_path[source] = index
+                self.lend(index)
         return index
+
+    cdef int lend(self, Index index) except -1:
+        """To views, which need not decode then."""
+        cdef RowValues values = RowValues.__new__(RowValues)
+        values.column = index.column
+        self.store.columns[index.path.text] = values
+        return 0
 
     cdef Index make(self, str name, object source, bint labels):
         cdef Index index = Index.__new__(Index)
         cdef RowTexts texts
-        cdef RowValues values
         index.name = name
         index.source = source
         if not isinstance(source, str):

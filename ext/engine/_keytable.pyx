@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from engine._store cimport MAX_KEY, Record, Store
+from engine._store cimport MAX_KEY, Record
 from libc.stdint cimport uint32_t, uint64_t
 
 cdef enum:

@@ -5,13 +5,14 @@ from cpython.dict cimport PyDict_GetItemWithError
 from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from engine._catalog cimport NO_TEMPLATE
 from engine._header cimport ODD, PLAIN, UNKNOWN, Header, Plainness, plainness_of, read_header
 from engine._json cimport Slice, loads_exact, locate, spliced, value_at
 from engine._path cimport Path, path_of
-from engine._record cimport CURRENT, VIEWED, Record, hold
+from engine._record cimport CURRENT, VIEWED, Record, hold, template_number
 from engine._store cimport LIVE, ColumnReader, Store
 from engine._views cimport encoded, view
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from collections.abc import Mapping
 
@@ -347,9 +348,13 @@ cdef bint is_scannable(Object obj, bytes raw) except -1:
     return obj.plain == PLAIN
 
 
-cdef int watched(Store store, Path path) noexcept:
-    """The number of a path that the store can read by itself, -1 for another."""
+cdef int watched(Store store, Record *record, Path path) noexcept:
+    """The number of a path that the store reads sooner than it decodes the record, -1 for another."""
     cdef Py_ssize_t number
+    cdef uint32_t i
+    for i in range(record.sections):
+        if template_number(record, i) == NO_TEMPLATE:
+            return -1  # it would decode and scan it all
     for number in range(len(store.paths)):
         if PyList_GET_ITEM(store.paths, number) == <PyObject *>path:
             return <int>number
@@ -370,7 +375,7 @@ cdef object find_in(Object obj, Path path, object default):
     if document is not None:
         return path.find(document, default)
     if obj.data is None and obj.record != NULL:
-        number = watched(obj.store, path)
+        number = watched(obj.store, obj.record, path)
         if number >= 0:
             place = obj.store.read(obj.record, number)
             return default if place.start == NULL else value_at(place)

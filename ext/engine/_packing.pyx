@@ -2,13 +2,11 @@
 
 from engine._json cimport Slice
 from engine._text cimport code_text, decode_text
+from engine._times cimport TIME_SIZE, digit, read_time, write_time
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 cdef enum:
-    TIME_SIZE = 20  # 2026-11-23T05:06:07Z
-    DATE_SIZE = 10
-    SECONDS_OF_DAY = 86400
     UUID_SIZE = 36
     MAX_INTEGER = 18  # digits: always fit 64 bits
     MIN_HEXADECIMAL = 16  # digits: shorter runs are words as often as numbers
@@ -16,15 +14,13 @@ cdef enum:
     MIN_SHARED = 4  # bytes by which values are found again
     MIN_AFFIX = 2  # shorter ends cost as much as they save
     MIN_CODED = 3  # texts that can become shorter
+    KEYED_FRONT = 5  # k:{\"
+    KEYED_END = 3  # \"}
     MIN_CONTAINED = 6  # bytes that cost less as a place in the name
     NEAR_TIME = 1_700_000_000  # from where the first time of an object is counted: four bytes reach four years
 
 
 # --- Characters -------------------------------------------------------------------------------------------------------
-
-
-cdef inline int digit(char c) noexcept nogil:
-    return c - c"0" if c"0" <= c <= c"9" else -1
 
 
 cdef inline int hexdigit(char c) noexcept nogil:
@@ -37,105 +33,7 @@ cdef inline char hexchar(int value) noexcept nogil:
     return <char>(c"0" + value if value < 10 else c"a" + value - 10)
 
 
-cdef inline int two_digits(const char *p) noexcept nogil:
-    cdef int high = digit(p[0]), low = digit(p[1])
-    return -1 if high < 0 or low < 0 else 10 * high + low
-
-
-cdef inline void write_two(char *out, int number) noexcept nogil:
-    out[0] = <char>(c"0" + number // 10)
-    out[1] = <char>(c"0" + number % 10)
-
-
-# --- Times ------------------------------------------------------------------------------------------------------------
-# Days and civil dates by Howard Hinnant's formulas, for years from 1 on; most times are of the date before.
-# https://howardhinnant.github.io/date_algorithms.html
-
-cdef int64_t last_day = 0
-cdef char[DATE_SIZE] last_date
-memcpy(last_date, b"1970-01-01", DATE_SIZE)
-
-
-cdef int64_t days_of(int year, int month, int day) noexcept nogil:
-    cdef int64_t y = year - (month <= 2)
-    cdef int64_t era = y // 400
-    cdef int64_t year_of_era = y - era * 400
-    cdef int64_t day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
-
-
-cdef void write_date(char *out, int64_t days) noexcept nogil:
-    cdef int64_t z, era, day_of_era, year_of_era, day_of_year, month, year
-    z = days + 719468
-    era = z // 146097
-    day_of_era = z - era * 146097
-    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    month = (5 * day_of_year + 2) // 153
-    year = year_of_era + era * 400
-    write_two(out + 8, <int>(day_of_year - (153 * month + 2) // 5 + 1))
-    month += 3 if month < 10 else -9
-    year += month <= 2
-    write_two(out, <int>(year // 100))
-    write_two(out + 2, <int>(year % 100))
-    out[4] = out[7] = c"-"
-    write_two(out + 5, <int>month)
-
-
-cdef void write_time(char *out, int64_t seconds) noexcept nogil:
-    global last_day
-    cdef int64_t days = seconds // SECONDS_OF_DAY
-    cdef int rest
-    if seconds < days * SECONDS_OF_DAY:
-        days -= 1
-    rest = <int>(seconds - days * SECONDS_OF_DAY)
-    if days != last_day:
-        write_date(last_date, days)
-        last_day = days
-    memcpy(out, last_date, DATE_SIZE)
-    out[10] = c"T"
-    write_two(out + 11, rest // 3600)
-    out[13] = out[16] = c":"
-    write_two(out + 14, rest // 60 % 60)
-    write_two(out + 17, rest % 60)
-    out[19] = c"Z"
-
-
-cdef bint read_date(const char *p) noexcept nogil:
-    """Makes it the last date, if it is one."""
-    global last_day
-    cdef char[DATE_SIZE] again
-    cdef int century = two_digits(p), year = two_digits(p + 2), month = two_digits(p + 5), day = two_digits(p + 8)
-    cdef int64_t days
-    if century < 1 or year < 0 or month < 1 or month > 12 or day < 1:
-        return False
-    days = days_of(100 * century + year, month, day)
-    write_date(again, days)
-    if memcmp(again, p, DATE_SIZE) != 0:
-        return False
-    memcpy(last_date, again, DATE_SIZE)
-    last_day = days
-    return True
-
-
-cdef bint read_time(Slice value, int64_t *seconds) noexcept nogil:
-    """Whether it is a time that `write_time` writes just so."""
-    cdef const char *p = value.start
-    cdef int hour, minute, second
-    if value.size != TIME_SIZE or p[10] != c"T" or p[13] != c":" or p[16] != c":" or p[19] != c"Z":
-        return False
-    hour = two_digits(p + 11)
-    minute = two_digits(p + 14)
-    second = two_digits(p + 17)
-    if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
-        return False
-    if memcmp(p, last_date, DATE_SIZE) != 0 and not read_date(p):
-        return False
-    seconds[0] = last_day * SECONDS_OF_DAY + hour * 3600 + minute * 60 + second
-    return True
-
-
-# --- Other kinds ------------------------------------------------------------------------------------------------------
+# --- Kinds ------------------------------------------------------------------------------------------------------------
 
 
 cdef bint is_dash(Py_ssize_t at) noexcept nogil:
@@ -253,20 +151,39 @@ cdef inline uint8_t bucket_of(Slice value) noexcept nogil:
     return <uint8_t>((word * <uint32_t>0x9E3779B1) >> 24)
 
 
+cdef inline Slice keyed(Slice value) noexcept nogil:
+    """The element of a list that a key of managedFields names, as in k:{\\"name\\":\\"web\\"}; else nothing."""
+    cdef Slice name
+    cdef Py_ssize_t at = value.size - KEYED_END
+    name.start = NULL
+    name.size = 0
+    if at > KEYED_FRONT and memcmp(value.start, b'k:{\\"', KEYED_FRONT) == 0:
+        while at > KEYED_FRONT and value.start[at - 1] != c'"':
+            at -= 1
+        name.start = value.start + at
+        name.size = value.size - KEYED_END - at
+    return name
+
+
 cdef void remember_for_reading(Memory *memory, Slice value) noexcept nogil:
+    cdef Slice name
     if memory.count < MAX_REMEMBERED and value.size >= MIN_SHARED:
         memory.values[memory.count] = value
         memory.count += 1
+        name = keyed(value)
+        if name.size >= MIN_SHARED:
+            remember_for_reading(memory, name)
 
 
 cdef void remember(Memory *memory, Slice value) noexcept nogil:
+    cdef uint32_t i = memory.count
     cdef uint8_t bucket
-    if memory.count < MAX_REMEMBERED and value.size >= MIN_SHARED:
-        bucket = bucket_of(value)
+    remember_for_reading(memory, value)
+    for i in range(i, memory.count):
+        bucket = bucket_of(memory.values[i])
         if memory.first[bucket] == NO_PLACE:
-            memory.first[bucket] = <uint8_t>memory.count
-        memory.last[bucket] = <uint8_t>memory.count
-        remember_for_reading(memory, value)
+            memory.first[bucket] = <uint8_t>i
+        memory.last[bucket] = <uint8_t>i
 
 
 cdef uint8_t similar(Memory *memory, Slice value, Py_ssize_t *shared) noexcept nogil:
@@ -351,13 +268,40 @@ cdef uint8_t *pack_affixed(uint8_t *out, Slice value, Slice expected) noexcept n
     return write_hexadecimal(out + 1, middle, 0)
 
 
+cdef inline Py_ssize_t place_in(Slice text, Slice value) noexcept nogil:
+    """Where the value stands in the text, or -1."""
+    cdef const char *p = text.start
+    cdef const char *last = text.start + text.size - value.size
+    while p <= last:
+        p = <const char *>memchr(p, value.start[0], last - p + 1)
+        if p == NULL:
+            return -1
+        if memcmp(p, value.start, value.size) == 0:
+            return p - text.start
+        p += 1
+    return -1
+
+
+cdef inline uint8_t *pack_contained(uint8_t *out, Slice value, Memory *memory) noexcept nogil:
+    """A part of the object's name as its place there; NULL when it is none."""
+    cdef Py_ssize_t at
+    if memory.count == 0 or not MIN_CONTAINED <= value.size <= MAX_SHARED:
+        return NULL
+    at = place_in(memory.values[0], value)
+    if not 0 <= at <= MAX_SHARED:
+        return NULL
+    out[0] = <uint8_t>at
+    out[1] = <uint8_t>value.size
+    return out + 2
+
+
 cdef inline bint is_border(char c) noexcept nogil:
     """Whether words end here, as names and addresses stand in longer values."""
     return c == c'"' or c == c"=" or c == c"/" or c == c":" or c == c"@" or c == c"," or c == c" " or c == c"\\"
 
 
 cdef uint8_t *pack_within(uint8_t *out, Slice value, Slice expected, Memory *memory) noexcept nogil:
-    """The words that differ as one earlier value, UUID or address; NULL when they are none."""
+    """The words that differ as one earlier value, UUID, address or part of the name; NULL when they are none."""
     cdef Py_ssize_t front = shared_front(value, expected), back, shared
     cdef Slice middle
     cdef uint8_t place
@@ -380,22 +324,11 @@ cdef uint8_t *pack_within(uint8_t *out, Slice value, Slice expected, Memory *mem
     if is_uuid(middle):
         out[2] = UUID
         return write_hexadecimal(out + 3, middle, 0)
-    out[2] = IPV4
-    return out + 7 if read_ipv4(middle, out + 3) else NULL
-
-
-cdef inline Py_ssize_t place_in(Slice text, Slice value) noexcept nogil:
-    """Where the value stands in the text, or -1."""
-    cdef const char *p = text.start
-    cdef const char *last = text.start + text.size - value.size
-    while p <= last:
-        p = <const char *>memchr(p, value.start[0], last - p + 1)
-        if p == NULL:
-            return -1
-        if memcmp(p, value.start, value.size) == 0:
-            return p - text.start
-        p += 1
-    return -1
+    if read_ipv4(middle, out + 3):
+        out[2] = IPV4
+        return out + 7
+    out[2] = CONTAINED
+    return pack_contained(out + 3, middle, memory)
 
 
 cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memory *memory) noexcept nogil:
@@ -432,7 +365,7 @@ cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memor
 
 cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory) noexcept nogil:
     """The same behind a byte that says the kind, which is chosen here."""
-    cdef Py_ssize_t shared, at
+    cdef Py_ssize_t shared
     cdef uint8_t place = similar(memory, value, &shared)
     cdef uint8_t *behind
     cdef Packed kind
@@ -442,13 +375,10 @@ cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text,
         return out + 2
     kind = kind_of(value, expected, is_text)
     if kind == AFFIXED:
-        if memory.count and MIN_CONTAINED <= value.size <= MAX_SHARED:
-            at = place_in(memory.values[0], value)
-            if 0 <= at <= MAX_SHARED:
-                out[0] = CONTAINED
-                out[1] = <uint8_t>at
-                out[2] = <uint8_t>value.size
-                return out + 3
+        out[0] = CONTAINED
+        behind = pack_contained(out + 1, value, memory)
+        if behind != NULL:
+            return behind
         out[0] = WITHIN
         behind = pack_within(out + 1, value, expected, memory)
         if behind != NULL:

@@ -1,4 +1,5 @@
 cimport cython
+from engine._columns cimport Column
 from engine._hits cimport Hits
 from engine._indexes cimport Indexes
 from engine._object cimport Object
@@ -17,6 +18,8 @@ cdef class Query:
     cdef FieldSelector fields
     cdef str after
     cdef Py_ssize_t limit  # 0: all
+    cdef Column column  # an index that has a `value`; None: no index is asked for by name
+    cdef str value
     # Once planned: what columns answer and to what (a label selector, a field's path), the field terms that they do
     # not answer, and the one key that can match when only one can.
     cdef list selections
@@ -26,12 +29,12 @@ cdef class Query:
 
     cdef Place start(self, Rows rows, Moment *moment) except *
     cdef Place end(self, Rows rows, Moment *moment) except *
+    cdef Py_ssize_t width(self, Rows rows) except -1
     cdef bint selects(self, Object obj) except -1
     # Objects in key order: among the current rows, or in any moment, where every object of the range is looked at.
     cdef list find(self, Indexes indexes, bint unscoped)
     cdef list scan(self, Store store, Fork fork)
-    cdef list objects(self, Rows rows)
-    cdef list keys(self, Rows rows)
+    cdef Hits hits(self, Indexes indexes, bint unscoped)
     cdef str explained(self, Indexes indexes, bint unscoped)
 
     # Inside.
@@ -49,6 +52,6 @@ cdef class Query:
 
 
 cdef Query query_of(str namespace, object label_selector, object field_selector, Py_ssize_t limit, str after)
-cdef Query query_for(Selection selection)
+cdef Query query_for(Column column, str value)
 cdef list namespaces_of(Rows rows)
 cdef list keys_of(Rows rows, Moment *moment, Place start, Place end)

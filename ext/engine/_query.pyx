@@ -4,6 +4,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
+from engine._columns cimport Column
 from engine._hits cimport Hits, new_hits
 from engine._indexes cimport Index, Indexes
 from engine._object cimport Object, value_in, view_of
@@ -20,8 +21,8 @@ from engine._rows cimport (
     record_at,
     rows_between,
 )
-from engine._selection cimport RowBuffer, Selection, gather, select_field, select_labels, smallest
-from engine._selectors cimport FieldSelector, LabelSelector, Term, field_selector_of, label_selector_of, text_of_field
+from engine._selection cimport RowBuffer, Selection, gather, select_field, select_labels, select_value, smallest
+from engine._selectors cimport Term, field_selector_of, label_selector_of, text_of_field
 from engine._store cimport Record, Store
 from libc.stdint cimport uint32_t
 
@@ -49,11 +50,11 @@ cdef Query query_of(str namespace, object label_selector, object field_selector,
     return query
 
 
-cdef Query query_for(Selection selection):
-    """One that is planned already."""
+cdef Query query_for(Column column, str value):
+    """For the rows of one value of an index."""
     cdef Query query = query_of(None, None, None, 0, "")
-    query.selections = [selection]
-    query.selectors = query.terms = []
+    query.column = column
+    query.value = value
     return query
 
 
@@ -86,6 +87,10 @@ cdef class Query:
             return last_place(moment)
         return place_of(rows, moment, self.namespace + "0", False)
 
+    cdef Py_ssize_t width(self, Rows rows) except -1:
+        """How many rows the range has."""
+        return rows_between(rows.now, self.start(rows, rows.now), self.end(rows, rows.now))
+
     cdef bint selects(self, Object obj) except -1:
         """Whether an object of the range meets what columns have not answered."""
         cdef Term term
@@ -100,35 +105,29 @@ cdef class Query:
         return True
 
     cdef list find(self, Indexes indexes, bint unscoped):
-        cdef Hits hits
+        cdef Hits hits = self.hits(indexes, unscoped)
+        if hits is None:
+            return self.scan(indexes.store, indexes.rows.fork())
+        return self.chosen(hits)
+
+    cdef Hits hits(self, Indexes indexes, bint unscoped):
+        """None when objects themselves must be looked at, all of the range."""
         # What columns answer lasts until the next write: so no garbage may be collected in between, which can run
         # anything.
         cdef bint collecting = PyGC_Disable()
         try:
             self.plan(indexes, unscoped)
-            hits = self.found(indexes.rows)
+            return self.found(indexes.rows)
         finally:
             if collecting:
                 PyGC_Enable()
-        if hits is None:
-            return self.scan(indexes.store, indexes.rows.fork())
-        return self.chosen(hits)
-
-    cdef list objects(self, Rows rows):
-        """Of a query that was planned, or needs no plan."""
-        return self.found(rows).views(0)
-
-    cdef list keys(self, Rows rows):
-        if self.selections:
-            return self.found(rows).keys()
-        return keys_of(rows, rows.now, self.start(rows, rows.now), self.end(rows, rows.now))
 
     cdef str explained(self, Indexes indexes, bint unscoped):
         cdef Rows rows = indexes.rows
         cdef long long looked_at
         cdef list how = []
         self.plan(indexes, unscoped)
-        looked_at = self.steps(rows)
+        looked_at = self.width(rows)
         if self.key is not None:
             looked_at = self.one(rows).count
             how.append(f"field {NAME} ({looked_at} rows)")
@@ -175,6 +174,8 @@ cdef class Query:
         self.selections = []
         self.selectors = []
         self.terms = []
+        if self.column is not None:
+            self.select(select_value(self.column, self.value), self.value)
         if self.fields is not None:
             for term in self.fields.terms:
                 self.plan_field(indexes, term, unscoped)
@@ -215,7 +216,6 @@ cdef class Query:
     # --- Finding ---
 
     cdef Hits found(self, Rows rows):
-        """None when objects themselves must be looked at, all of the range."""
         cdef long long candidates
         if self.key is not None:
             return self.one(rows)

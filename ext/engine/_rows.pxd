@@ -1,5 +1,6 @@
 cimport cython
-from engine._keytable cimport KeyTable, Wanted
+from engine._epochs cimport Epochs, Kind
+from engine._keytable cimport KeyTable
 from engine._store cimport Record, Store
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -57,26 +58,12 @@ cdef struct PageUse:
     uint32_t after
 
 
-cdef enum Kind:
-    RECORD
-    PAGE
-    CHUNK
-    MOMENT
-
-
-cdef struct Retired:
-    # Replaced in `epoch`; a snapshot of an earlier one may still look at it.
-    uint64_t epoch
-    void *what
-    Kind kind
-
-
 @cython.final
 @cython.no_gc
 cdef class Rows:
     """The rows of one cache: records by key, by row number and in key order, and snapshots of them.
 
-    Nothing here runs Python code. It holds one count of each current record, and one more of each that only snapshots see.
+    Nothing here runs Python code. It holds one count of each current record, and of each that only snapshots see.
     """
 
     cdef Store store
@@ -92,16 +79,7 @@ cdef class Rows:
     cdef Record *going
     cdef Py_hash_t hash
     cdef Place place
-    # Snapshots alive, by the epochs that ended with them, ascending; a fork begins the next epoch.
-    cdef uint64_t epoch
-    cdef uint64_t *forks
-    cdef Py_ssize_t fork_count
-    cdef Py_ssize_t fork_room
-    # What waits for snapshots to go, in the order of epochs: a ring from `first`.
-    cdef Retired *retired
-    cdef Py_ssize_t first
-    cdef Py_ssize_t retired_count
-    cdef Py_ssize_t retired_room
+    cdef Epochs epochs
     # Bytes of pages, chunks and moments, retired ones too.
     cdef long long held
 
@@ -121,7 +99,6 @@ cdef class Rows:
     cdef long long nbytes(self) noexcept
 
     # Inside
-    cdef bint may_change(self, uint64_t born) noexcept nogil
     cdef int own(self) except -1
     cdef int own_page(self, uint32_t number) except -1
     cdef int own_chunk(self, uint32_t number) except -1
@@ -137,9 +114,7 @@ cdef class Rows:
     cdef Place room_for(self, Record *record, const char *key, Py_ssize_t size) except *
     cdef int split(self, uint32_t number) except -1
     cdef void merge(self, uint32_t number) noexcept
-    cdef int expect(self, Py_ssize_t count) except -1
-    cdef void retire(self, Kind kind, void *what) noexcept
-    cdef void release_retired(self) noexcept
+    cdef void free_unseen(self) noexcept
     cdef void free(self, Kind kind, void *what) noexcept
 
 

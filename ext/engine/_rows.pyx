@@ -2,6 +2,7 @@
 
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from engine._epochs cimport CHUNK, MOMENT, PAGE, RECORD, Epochs, Kind, Retired
 from engine._keytable cimport KeyTable, hash_of
 from engine._store cimport MAX_KEY, Record, Store, hold
 from libc.stdint cimport uint32_t, uint64_t
@@ -57,7 +58,7 @@ cdef Py_ssize_t shared_bytes(const char *left, const char *right, Py_ssize_t siz
     return at
 
 
-cdef inline int compare_keys(const char *left, Py_ssize_t left_size, const char *right, Py_ssize_t size) noexcept nogil:
+cdef int compare_keys(const char *left, Py_ssize_t left_size, const char *right, Py_ssize_t size) noexcept nogil:
     cdef int order = memcmp(left, right, min(left_size, size))
     return order if order else (left_size > size) - (left_size < size)
 
@@ -88,18 +89,18 @@ cdef class Rows:
         self.keys = KeyTable.__new__(KeyTable)
         self.keys.store = store
         self.open = NO_PAGE
-        self.epoch = 1
+        self.epochs = Epochs.__new__(Epochs)
         self.now = <Moment *>PyMem_Calloc(1, sizeof(Moment))
         if self.now == NULL:
             raise MemoryError
-        self.now.born = self.epoch
+        self.now.born = self.epochs.now
         self.held = moment_bytes(self.now)
 
     def __dealloc__(self):
         cdef uint32_t number, at
         cdef Record *record
         # No fork is left: each holds these rows.
-        self.release_retired()
+        self.free_unseen()
         if self.now != NULL:
             for number in range(self.now.page_count):
                 for at in range(PAGE_ROWS):
@@ -111,8 +112,6 @@ cdef class Rows:
                 PyMem_Free(self.now.chunks[number])
             self.free(MOMENT, self.now)
         PyMem_Free(self.uses)
-        PyMem_Free(self.forks)
-        PyMem_Free(self.retired)
 
     # --- Reading ---
 
@@ -179,7 +178,7 @@ cdef class Rows:
         cdef char[MAX_KEY] key
         cdef Py_ssize_t size = self.store.copy_key(record, key)
         self.own()
-        self.expect(1)
+        self.epochs.expect(1)
         self.coming = record
         self.going = self.keys.find(key, size, hash)
         self.hash = hash
@@ -197,7 +196,7 @@ cdef class Rows:
         cdef char[MAX_KEY] key
         cdef Py_ssize_t size = self.store.copy_key(record, key)
         self.own()
-        self.expect(1)
+        self.epochs.expect(1)
         self.coming = NULL
         self.going = record
         self.hash = hash
@@ -208,12 +207,12 @@ cdef class Rows:
         return 0
 
     cdef Record *commit(self) noexcept:
-        """Does what was staged. Takes over the hold on the record that comes; the one that goes is the caller's then."""
+        """Does what was staged, and takes over the hold on the record that comes. The one that goes is the caller's."""
         cdef Record *coming = self.coming
         cdef Record *going = self.going
         cdef Chunk *chunk
         if self.displaces(self.row, coming):
-            self.retire(RECORD, hold(going))
+            self.epochs.retire(RECORD, hold(going))
         if coming != NULL:
             coming.row = self.row
         if going == NULL:
@@ -244,7 +243,7 @@ cdef class Rows:
         cdef uint32_t number = row >> PAGE_BITS
         cdef uint32_t at = row & (PAGE_ROWS - 1)
         cdef PageUse *use = &self.uses[number]
-        cdef bint seen = self.fork_count > 0 and is_set(use.used, at) and not is_set(use.fresh, at)
+        cdef bint seen = self.epochs.fork_count > 0 and is_set(use.used, at) and not is_set(use.fresh, at)
         self.now.pages[number].records[at] = record
         set_bit(use.fresh, at)
         if record == NULL:
@@ -261,20 +260,17 @@ cdef class Rows:
 
     # --- What may be written in place ---
 
-    cdef bint may_change(self, uint64_t born) noexcept nogil:
-        return self.fork_count == 0 or born > self.forks[self.fork_count - 1]
-
     cdef int own(self) except -1:
         cdef Moment *seen = self.now
         cdef Moment *made
-        if self.may_change(seen.born):
+        if self.epochs.may_change(seen.born):
             return 0
-        self.expect(1)
+        self.epochs.expect(1)
         made = <Moment *>PyMem_Malloc(sizeof(Moment))
         if made == NULL:
             raise MemoryError
         made[0] = seen[0]
-        made.born = self.epoch
+        made.born = self.epochs.now
         made.pages = <Page **>PyMem_Malloc(seen.page_room * sizeof(void *))
         made.chunks = <Chunk **>PyMem_Malloc(seen.chunk_room * sizeof(void *))
         if made.pages == NULL or made.chunks == NULL:
@@ -287,37 +283,37 @@ cdef class Rows:
             memcpy(made.chunks, seen.chunks, seen.chunk_count * sizeof(void *))
         self.held += moment_bytes(made)
         self.now = made
-        self.retire(MOMENT, seen)
+        self.epochs.retire(MOMENT, seen)
         return 0
 
     cdef int own_page(self, uint32_t number) except -1:
         cdef Page *seen = self.now.pages[number]
         cdef Page *made
-        if self.may_change(seen.born):
+        if self.epochs.may_change(seen.born):
             return 0
-        self.expect(2)  # one is the caller's
+        self.epochs.expect(2)  # one is the caller's
         made = <Page *>PyMem_Malloc(sizeof(Page))
         if made == NULL:
             raise MemoryError
         made[0] = seen[0]
-        made.born = self.epoch
+        made.born = self.epochs.now
         self.held += sizeof(Page)
         memset(self.uses[number].fresh, 0, sizeof(self.uses[number].fresh))
         self.now.pages[number] = made
-        self.retire(PAGE, seen)
+        self.epochs.retire(PAGE, seen)
         return 0
 
     cdef int own_chunk(self, uint32_t number) except -1:
         cdef Chunk *seen = self.now.chunks[number]
         cdef Chunk *made
-        if self.may_change(seen.born):
+        if self.epochs.may_change(seen.born):
             return 0
-        self.expect(2)  # one is the caller's
+        self.epochs.expect(2)  # one is the caller's
         made = self.new_chunk(seen.low, seen.low_size)
         made.count = seen.count
         memcpy(made.rows, seen.rows, seen.count * sizeof(uint32_t))
         self.now.chunks[number] = made
-        self.retire(CHUNK, seen)
+        self.epochs.retire(CHUNK, seen)
         return 0
 
     # --- Row numbers ---
@@ -350,7 +346,7 @@ cdef class Rows:
         page = <Page *>PyMem_Calloc(1, sizeof(Page))
         if page == NULL:
             raise MemoryError
-        page.born = self.epoch
+        page.born = self.epochs.now
         self.held += sizeof(Page)
         memset(&uses[now.page_count], 0, sizeof(PageUse))
         now.pages[now.page_count] = page
@@ -362,7 +358,7 @@ cdef class Rows:
         """Empty pages at the end go. (One that a snapshot sees stays until a later call.)"""
         cdef Moment *now = self.now
         while now.page_count and self.uses[now.page_count - 1].count == 0:
-            if not self.may_change(now.pages[now.page_count - 1].born):
+            if not self.epochs.may_change(now.pages[now.page_count - 1].born):
                 return
             now.page_count -= 1
             self.unlink(now.page_count)
@@ -390,7 +386,7 @@ cdef class Rows:
         cdef Chunk *chunk = <Chunk *>PyMem_Malloc(chunk_bytes(size))
         if chunk == NULL:
             raise MemoryError
-        chunk.born = self.epoch
+        chunk.born = self.epochs.now
         # Behind `low`, where row numbers are aligned.
         chunk.rows = <uint32_t *>(<char *>chunk + chunk_bytes(size) - CHUNK_ROWS * sizeof(uint32_t))
         chunk.count = 0
@@ -482,7 +478,7 @@ cdef class Rows:
         upper = now.chunks[number + 1]
         if lower.count + upper.count > MERGED_ROWS:
             return
-        if not (self.may_change(lower.born) and self.may_change(upper.born)):
+        if not (self.epochs.may_change(lower.born) and self.epochs.may_change(upper.born)):
             return  # after the snapshot, perhaps
         memcpy(&lower.rows[lower.count], upper.rows, upper.count * sizeof(uint32_t))
         lower.count += upper.count
@@ -493,77 +489,20 @@ cdef class Rows:
     cdef Fork fork(self):
         """The rows of now. O(1)."""
         cdef Fork made = Fork.__new__(Fork)
-        cdef uint64_t *wider
-        if self.fork_count == self.fork_room:
-            wider = <uint64_t *>PyMem_Realloc(self.forks, (2 * self.fork_room + FIRST_ROOM) * sizeof(uint64_t))
-            if wider == NULL:
-                raise MemoryError
-            self.forks = wider
-            self.fork_room = 2 * self.fork_room + FIRST_ROOM
-        made.rows = self
+        made.epoch = self.epochs.fork()
         made.moment = self.now
-        made.epoch = self.epoch
-        self.forks[self.fork_count] = self.epoch
-        self.fork_count += 1
-        self.epoch += 1
+        made.rows = self
         return made
 
     cdef void release(self, uint64_t epoch) noexcept:
-        cdef Py_ssize_t at = self.fork_count - 1
-        while self.forks[at] != epoch:
-            at -= 1
-        self.fork_count -= 1
-        memmove(&self.forks[at], &self.forks[at + 1], (self.fork_count - at) * sizeof(uint64_t))
-        if at == 0:
-            self.release_retired()
+        """A fork ends."""
+        self.epochs.release(epoch)
+        self.free_unseen()
 
-    cdef int expect(self, Py_ssize_t count) except -1:
-        """Room for so many `retire` calls, which then cannot fail."""
-        cdef Py_ssize_t room = self.retired_room
-        cdef Py_ssize_t tail
-        cdef Retired *wider
-        if self.fork_count == 0 or self.retired_count + count <= room:
-            return 0
-        room = 2 * room + FIRST_ROOM
-        wider = <Retired *>PyMem_Malloc(room * sizeof(Retired))
-        if wider == NULL:
-            raise MemoryError
-        if self.retired_count:
-            tail = min(self.retired_room - self.first, self.retired_count)
-            memcpy(wider, &self.retired[self.first], tail * sizeof(Retired))
-            memcpy(&wider[tail], self.retired, (self.retired_count - tail) * sizeof(Retired))
-        PyMem_Free(self.retired)
-        self.retired = wider
-        self.retired_room = room
-        self.first = 0
-        return 0
-
-    cdef void retire(self, Kind kind, void *what) noexcept:
-        cdef Py_ssize_t at = self.first + self.retired_count
-        if at >= self.retired_room:
-            at -= self.retired_room
-        self.retired[at].epoch = self.epoch
-        self.retired[at].what = what
-        self.retired[at].kind = kind
-        self.retired_count += 1
-
-    cdef void release_retired(self) noexcept:
-        """Frees what no snapshot sees any more: what was replaced before the oldest of them. (What was made and
-        replaced between two snapshots waits for the older one.)"""
-        cdef Retired *oldest
-        while self.retired_count:
-            oldest = &self.retired[self.first]
-            if self.fork_count and oldest.epoch > self.forks[0]:
-                return
-            self.first += 1
-            if self.first == self.retired_room:
-                self.first = 0
-            self.retired_count -= 1
-            self.free(oldest.kind, oldest.what)
-        PyMem_Free(self.retired)
-        self.retired = NULL
-        self.retired_room = 0
-        self.first = 0
+    cdef void free_unseen(self) noexcept:
+        cdef Retired unseen
+        while self.epochs.take_unseen(&unseen):
+            self.free(unseen.kind, unseen.what)
 
     cdef void free(self, Kind kind, void *what) noexcept:
         if kind == RECORD:
@@ -580,8 +519,7 @@ cdef class Rows:
         PyMem_Free(what)
 
     cdef long long nbytes(self) noexcept:
-        cdef long long own = self.now.page_room * sizeof(PageUse) + self.fork_room * sizeof(uint64_t)
-        return self.held + own + self.retired_room * sizeof(Retired) + self.keys.nbytes()
+        return self.held + self.now.page_room * sizeof(PageUse) + self.epochs.nbytes() + self.keys.nbytes()
 
 
 @cython.final

@@ -40,6 +40,7 @@ cdef struct Token:  # in document order; a container stands before what is in it
     uint8_t kind  # a TokenKind
     uint8_t escaped  # an Escapes, of a KEY or STRING
     uint8_t repeated  # a KEY that an earlier one of its object is equal to (only scan_repeats lets it pass)
+    uint8_t pinned  # left to whoever reads the tape; scan clears it
 
 cdef struct Tape:  # all zero at first; clear_tape gives its memory back
     Token *tokens

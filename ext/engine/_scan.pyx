@@ -150,6 +150,7 @@ cdef inline void put(Token *token, int kind, Py_ssize_t start, Py_ssize_t end, P
     token.kind = kind
     token.escaped = UNESCAPED
     token.repeated = False
+    token.pinned = False
 
 
 cdef inline const char *put_text(

@@ -9,7 +9,7 @@ cdef enum:
     NOT_VARYING = 255
     MAX_SECTIONS = 4
     NOWHERE = 0xFFFF  # of a path that leads to nothing in a shape
-    UNRESOLVED = 0xFFFE  # of a path that was not looked for yet
+    UNRESOLVED = 0xFFFE  # of a path whose value is in several sections
 
 
 cdef enum TokenRole:
@@ -74,13 +74,15 @@ cdef struct Shape:
     Blank *token
     Varying *vary  # in the order in which they were found to vary
     uint8_t *order  # their numbers in the order of the text
+    uint16_t *ordered  # and their tokens
     Place *places  # by number of watched path
     uint32_t place_count
     char *text
     Shape *next  # in its bucket of the store's table
 
 
-cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, Section *sections,
+cdef int pin_path(const char *data, const Tape *tape, tuple raw_steps) noexcept
+cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, uint64_t seed, Section *sections,
                           uint64_t *frame) noexcept nogil
 cdef Shape *new_shape(const char *data, const Tape *tape, const Section *section, uint32_t number,
                       uint64_t frame) noexcept nogil

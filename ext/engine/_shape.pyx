@@ -43,13 +43,10 @@ cdef inline bint is_named(const char *data, const Token *key, const char *name, 
     return key.end - key.start == size and memcmp(data + key.start, name, size) == 0
 
 
-cdef uint32_t managed_fields(const char *data, const Tape *tape, uint32_t metadata, uint64_t *hash) noexcept nogil:
-    """The token of the value of metadata's last member if that is managedFields, else 0. `hash` takes up the names of
-    all members."""
+cdef uint32_t managed_fields(const char *data, const Tape *tape, uint32_t metadata) noexcept nogil:
+    """The token of the value of metadata's last member if that is managedFields, else 0."""
     cdef uint32_t member = metadata + 1, last = 0
     while member < tape.tokens[metadata].next:
-        hash[0] = hash_text(hash[0], data + tape.tokens[member].start,
-                            tape.tokens[member].end - tape.tokens[member].start)
         last = member
         member = tape.tokens[member + 1].next
     if last == 0 or not is_named(data, &tape.tokens[last], b"managedFields", MANAGED_FIELDS):
@@ -57,19 +54,53 @@ cdef uint32_t managed_fields(const char *data, const Tape *tape, uint32_t metada
     return last + 1 if tape.tokens[last + 1].kind == ARRAY else 0
 
 
-cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, Section *sections,
+cdef void pin_members(const Tape *tape, uint32_t container) noexcept nogil:
+    cdef uint32_t member = container + 1
+    while member < tape.tokens[container].next and not tape.tokens[member].pinned:
+        tape.tokens[member].pinned = True
+        member = tape.tokens[member + 1].next
+
+
+cdef int pin_path(const char *data, const Tape *tape, tuple raw_steps) noexcept:
+    """Pins the keys by which a path is found or not: no shape may leave them open."""
+    cdef uint32_t at = 0, member, behind
+    cdef Py_ssize_t element
+    for step in raw_steps:
+        behind = tape.tokens[at].next
+        member = at + 1
+        if type(step) is bytes:
+            if tape.tokens[at].kind != OBJECT:
+                return 0
+            pin_members(tape, at)
+            while member < behind and not is_named(data, &tape.tokens[member], <bytes>step, <uint32_t>len(<bytes>step)):
+                member = tape.tokens[member + 1].next
+            member += 1
+        else:
+            if tape.tokens[at].kind != ARRAY:
+                return 0
+            element = min(<object>step, <Py_ssize_t>tape.count)
+            while member < behind and element > 0:
+                member = tape.tokens[member].next
+                element -= 1
+        if member >= behind:
+            return 0
+        at = member
+    return 0
+
+
+cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, uint64_t seed, Section *sections,
                           uint64_t *frame) noexcept nogil:
-    """Cuts an object into at most MAX_SECTIONS sections; returns their number."""
+    """Cuts an object into at most MAX_SECTIONS sections; returns their number. Its keys must be pinned."""
     cdef uint32_t count = 0, member = 1, value, fields, i
     cdef uint32_t[MAX_SECTIONS] ends, lasts
-    cdef uint64_t hash = MIX, names = MIX
+    cdef uint64_t hash = mixed(MIX, seed)
     while member < tape.tokens[0].next:
         value = member + 1
         hash = hash_text(mixed(hash, count), data + tape.tokens[member].start,
                          tape.tokens[member].end - tape.tokens[member].start)
         if tape.tokens[value].kind == OBJECT or tape.tokens[value].kind == ARRAY:
             if tape.tokens[value].kind == OBJECT and is_named(data, &tape.tokens[member], b"metadata", METADATA):
-                fields = managed_fields(data, tape, value, &names)
+                fields = managed_fields(data, tape, value)
                 if fields and count < MAX_SECTIONS - 1:
                     hash = mixed(hash, MANAGED_FIELDS)
                     ends[count] = tape.tokens[fields].start
@@ -96,7 +127,7 @@ cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, S
         sections[i].end = ends[i]
         sections[i].first = lasts[i - 1] if i else 0
         sections[i].last = lasts[i]
-        sections[i].hash = structure_hash(data, tape, &sections[i], mixed(names if i == 0 else frame[0], i))
+        sections[i].hash = structure_hash(data, tape, &sections[i], mixed(frame[0], i))
     return count
 
 
@@ -105,13 +136,16 @@ cdef inline bint is_blank(const Token *token) noexcept nogil:
 
 
 cdef uint64_t structure_hash(const char *data, const Tape *tape, const Section *section, uint64_t hash) noexcept nogil:
-    """Of how far the tokens stand apart and what they are: who finds a shape by it compares the rest."""
+    """Of how far the tokens stand apart, what they are, and the pinned keys: who finds a shape by it compares the
+    rest."""
     cdef uint32_t at = section.start, i
     cdef const Token *token
     for i in range(section.first, section.last):
         token = &tape.tokens[i]
         if is_blank(token):
             hash = mixed(hash, token.start - at | <uint64_t>token.kind << 32 | <uint64_t><uint8_t>data[at] << 40)
+            if token.pinned:
+                hash = hash_text(hash, data + token.start, token.end - token.start)
             at = token.end
     return mixed(hash, section.end - at)
 
@@ -136,6 +170,7 @@ cdef void free_shape(Shape *shape) noexcept nogil:
     free(shape.token)
     free(shape.vary)
     free(shape.order)
+    free(shape.ordered)
     free(shape.places)
     free(shape.text)
     free(shape)
@@ -143,7 +178,7 @@ cdef void free_shape(Shape *shape) noexcept nogil:
 
 cdef Py_ssize_t shape_bytes(const Shape *shape) noexcept nogil:
     return (
-        sizeof(Shape) + shape.tokens * sizeof(Blank) + shape.varying * (sizeof(Varying) + 1)
+        sizeof(Shape) + shape.tokens * sizeof(Blank) + shape.varying * (sizeof(Varying) + 1 + sizeof(uint16_t))
         + shape.place_count * sizeof(Place) + shape.size
     )
 
@@ -155,14 +190,11 @@ cdef Shape *new_shape(const char *data, const Tape *tape, const Section *section
     cdef Blank *blank
     cdef const Token *token
     cdef uint32_t i, count = 0
-    cdef uint32_t top = 1, member = 0, behind = 0  # the next of the object's own keys, of metadata's, and their end
     if section.end - section.start > MAX_TEXT or section.last - section.first > MAX_TOKENS:
         return NULL
     shape = allocate_shape(section.last - section.first, section.end - section.start)
     if shape == NULL:
         return NULL
-    while top < section.first:
-        top = tape.tokens[top + 1].next
     for i in range(section.first, section.last):
         token = &tape.tokens[i]
         if not is_blank(token):
@@ -173,15 +205,7 @@ cdef Shape *new_shape(const char *data, const Tape *tape, const Section *section
             if token.escaped == RESPELLED:
                 free_shape(shape)
                 return NULL
-            # The object's own keys and metadata's are no blanks: they keep sections apart.
-            if i == top:
-                top = tape.tokens[i + 1].next
-                if tape.tokens[i + 1].kind == OBJECT and is_named(data, token, b"metadata", METADATA):
-                    member = i + 2
-                    behind = top
-                continue
-            if i == member and member < behind:
-                member = tape.tokens[i + 1].next
+            if token.pinned:
                 continue
         blank.start = <uint16_t>(token.start - section.start)
         blank.end = <uint16_t>(token.end - section.start)
@@ -239,6 +263,7 @@ cdef bint add_varying(Shape *shape, uint32_t token, uint8_t kind, uint8_t rule) 
     cdef uint32_t count = shape.varying, at
     cdef Varying *vary
     cdef uint8_t *order
+    cdef uint16_t *ordered
     if count >= MAX_VARYING or shape.token[token].varying != NOT_VARYING:
         return False
     vary = <Varying *>realloc(shape.vary, (count + 1) * sizeof(Varying))
@@ -249,14 +274,20 @@ cdef bint add_varying(Shape *shape, uint32_t token, uint8_t kind, uint8_t rule) 
     if order == NULL:
         return False
     shape.order = order
+    ordered = <uint16_t *>realloc(shape.ordered, (count + 1) * sizeof(uint16_t))
+    if ordered == NULL:
+        return False
+    shape.ordered = ordered
     vary[count].token = <uint16_t>token
     vary[count].kind = kind
     vary[count].rule = rule
     at = count
     while at > 0 and vary[order[at - 1]].token > token:
         order[at] = order[at - 1]
+        ordered[at] = ordered[at - 1]
         at -= 1
     order[at] = <uint8_t>count
+    ordered[at] = <uint16_t>token
     shape.token[token].varying = <uint8_t>count
     shape.varying = count + 1
     return True

@@ -45,7 +45,16 @@ cdef enum:
     MISS_SHARE = 4  # and it is so in one of this many
     MIN_LEARNED = 4  # bytes of a value from which on being equal to another one is no chance
     LONG_RUN = 24  # bytes that the C library compares faster
+    WORD = 8  # bytes
+    HIGHEST = 0x80  # bit of a byte
     MAX_NEW_KEYS = 64  # keys that may be new in one section
+
+cdef extern from *:
+    """
+    #define EACH(byte) (0x0101010101010101ULL * (unsigned char)(byte))
+    """
+    uint64_t EACH(char byte) noexcept nogil  # a word of the same bytes
+
 
 cdef enum Code:
     # What a record says of a varying token, in two bits.
@@ -58,21 +67,64 @@ cdef enum Code:
 # --- Matching ---------------------------------------------------------------------------------------------------------
 
 
+cdef inline uint64_t word_at(const char *p) noexcept nogil:
+    cdef uint64_t word
+    memcpy(&word, p, sizeof(word))
+    return word
+
+
 cdef inline Py_ssize_t same_bytes(const char *left, const char *right, Py_ssize_t size) noexcept nogil:
-    """How many bytes are the same before the first that is not."""
+    """How many bytes are the same before the first that is not; the last word may overlap the one before."""
     cdef Py_ssize_t at = 0
-    cdef uint64_t a, b
+    cdef uint64_t odd
     if size >= LONG_RUN and memcmp(left, right, size) == 0:
         return size
-    while at + 8 <= size:
-        memcpy(&a, left + at, 8)
-        memcpy(&b, right + at, 8)
-        if a != b:
-            return at + (__builtin_ctzll(a ^ b) >> 3)
-        at += 8
+    if size >= WORD:
+        while at < size:
+            at = min(at, size - WORD)
+            odd = word_at(left + at) ^ word_at(right + at)
+            if odd:
+                return at + (__builtin_ctzll(odd) >> 3)
+            at += WORD
+        return size
     while at < size and left[at] == right[at]:
         at += 1
     return at
+
+
+cdef inline bint is_same_text(const char *left, const char *right, Py_ssize_t size) noexcept nogil:
+    """For the short texts of values; the last word may overlap the one before."""
+    cdef Py_ssize_t at = 0
+    if size >= WORD:
+        while at < size - WORD:
+            if word_at(left + at) != word_at(right + at):
+                return False
+            at += WORD
+        return word_at(left + size - WORD) == word_at(right + size - WORD)
+    while at < size:
+        if left[at] != right[at]:
+            return False
+        at += 1
+    return True
+
+
+cdef inline bint is_plain_text(const char *p, Py_ssize_t size) noexcept nogil:
+    """Whether there are only characters of ASCII that stand in a string as they are. False may be said of others, and
+    is of what is shorter than a word."""
+    cdef uint64_t odd = 0
+    cdef Py_ssize_t at = 0
+    if size < WORD:
+        return False
+    while at < size - WORD:
+        odd |= odd_bytes(word_at(p + at))
+        at += WORD
+    return (odd | odd_bytes(word_at(p + size - WORD))) == 0
+
+
+cdef inline uint64_t odd_bytes(uint64_t word) noexcept nogil:
+    """The highest bit of each byte that is a quote, a backslash, a control character or not ASCII (or next to one)."""
+    cdef uint64_t quotes = word ^ EACH(c'"'), slashes = word ^ EACH(c"\\")
+    return ((word - EACH(c" ")) | (quotes - EACH(1)) | (slashes - EACH(1)) | word) & EACH(HIGHEST)
 
 
 cdef inline const char *value_end(uint8_t role, const char *p, const char *end) noexcept nogil:
@@ -111,7 +163,8 @@ cdef inline void add_stop(Walk *walk, uint32_t token, const char *start, const c
 
 cdef const char *match(const Template *template, const char *p, const char *end, Walk *walk) noexcept nogil:
     """Walks over the section that begins at `p`. Returns what stands behind it when it is valid JSON of the template's
-    shape, else NULL; `walk` has a stop for each token that varies, has a value of the template's own, or misses."""
+    shape, else NULL. `walk` has a stop for each token that varies or is not as the template says, and for values of the
+    template's own that are keys or of another length than the shape's."""
     cdef const Shape *shape = template.shape
     cdef const Blank *blank
     cdef uint32_t at = 0  # offset in the shape's text of what stands at p
@@ -121,7 +174,7 @@ cdef const char *match(const Template *template, const char *p, const char *end,
     cdef Slice own
     walk.count = walk.misses = walk.missed_bytes = 0
     while True:
-        varying_token = shape.vary[shape.order[vary]].token if vary < shape.varying else shape.tokens
+        varying_token = shape.ordered[vary] if vary < shape.varying else shape.tokens
         value_token = template.tokens[value] if value < template.values else shape.tokens
         token = min(varying_token, value_token)
         run = (shape.token[token].start if token < shape.tokens else shape.size) - at
@@ -150,15 +203,21 @@ cdef const char *match(const Template *template, const char *p, const char *end,
                 own = own_text(template, value)
                 value += 1
                 if end - p > own.size and p[own.size] == shape.text[blank.end] and (
-                    memcmp(p, own.start, own.size) == 0
+                    is_same_text(p, own.start, own.size)
                 ):
                     behind = p + own.size
-                    add_stop(walk, token, p, behind, True)
-                    vary += varying_token == token
+                    if varying_token == token:
+                        add_stop(walk, token, p, behind, True)
+                        vary += 1
+                    elif own.size != blank.end - blank.start or blank.role == KEY_TOKEN:
+                        add_stop(walk, token, p, behind, True)
                     at = blank.end
                     p = behind
                     continue
-            behind = value_end(blank.role, p, end)
+            # Most values are as long as the shape's: times, addresses, identifiers.
+            behind = p + (blank.end - blank.start)
+            if blank.role != TEXT_TOKEN or behind >= end or behind[0] != c'"' or not is_plain_text(p, behind - p):
+                behind = value_end(blank.role, p, end)
             if behind == NULL:
                 return NULL
             add_stop(walk, token, p, behind, False)
@@ -484,7 +543,7 @@ cdef const uint8_t *unpack_section(const Template *template, const uint8_t *p, c
         # The next token that is not as in the shape's text, or may not be.
         while vary < shape.varying and shape.order[vary] >= varying:
             vary += 1
-        token = shape.vary[shape.order[vary]].token if vary < shape.varying else shape.tokens
+        token = shape.ordered[vary] if vary < shape.varying else shape.tokens
         if value < template.values and template.tokens[value] < token:
             token = template.tokens[value]
         if missed_token < token:

@@ -44,7 +44,7 @@ cdef class WatchLog:
         if max_events < 1 or max_bytes < 1 or not min_seconds >= 0:
             raise ValueError("max_events and max_bytes must be positive, min_seconds not negative")
         # One tick more, since what is shorter than a tick may count as one.
-        self.min_ticks = <uint32_t>min(min_seconds * TICKS_PER_SECOND + 1, <double>UINT32_MAX) if min_seconds else 0
+        self.min_ticks = <uint32_t>min(min_seconds * TICKS_PER_SECOND + 1, <double>UINT32_MAX)
         self.max_events = max_events
         self.max_bytes = max_bytes
         self.clock = clock

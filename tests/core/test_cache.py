@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -372,14 +372,18 @@ def test_a_selector_that_cannot_be_parsed_raises() -> None:
         cache.list(limit=-1)
 
 
-def test_explain_names_the_index_and_the_objects_looked_at() -> None:
+def test_explain_names_the_indexes_and_the_objects_looked_at() -> None:
     cache = Cache({"node": "spec.nodeName"})
     cache.replace([pod(f"p{i}", i + 1, f"n{i % 5}", "ab"[i % 2], app=str(i % 10)) for i in range(100)], 100)
-    assert cache.explain(label_selector="app=3") == "label app (10 keys): 10 objects looked at"
-    assert cache.explain(field_selector="spec.nodeName=n1") == "field spec.nodeName (20 keys): 20 objects looked at"
-    assert cache.explain("a", field_selector="metadata.name=p2") == "field metadata.name (1 keys): 1 objects looked at"
+    assert cache.explain(label_selector="app=3") == "labels app=3 (10 rows): 10 objects looked at"
+    assert cache.explain(field_selector="spec.nodeName=n1") == "field spec.nodeName (20 rows): 20 objects looked at"
+    assert cache.explain("a", field_selector="metadata.name=p2") == "field metadata.name (1 rows): 1 objects looked at"
     assert cache.explain("a") == "namespace a: 50 objects looked at"
-    assert cache.explain(label_selector="!app") == "no index: 100 objects looked at"
+    assert cache.explain(field_selector="metadata.namespace=a") == "namespace a: 50 objects looked at"
+    assert cache.explain(label_selector="!app") == "labels !app (100 rows): 100 objects looked at"
+    assert cache.explain(field_selector="spec.other=x") == "no index: 100 objects looked at"
+    both = cache.explain(label_selector="app in (1,2)", field_selector="spec.nodeName=n1")
+    assert both == "field spec.nodeName (20 rows), labels app in (1,2) (20 rows): 20 objects looked at"
 
 
 def test_quantity_columns_are_milli_units_in_key_order() -> None:
@@ -416,10 +420,132 @@ def test_advance_moves_the_cache_and_its_log_forward_only() -> None:
 
 def test_nbytes_grows_and_shrinks_with_the_content() -> None:
     cache = Cache({"node": "spec.nodeName"})
+    empty = cache.nbytes
     cache.replace([pod(f"p{i}", i + 1) for i in range(1000)], 1000)
-    stats = cache.stats()
-    assert stats["objects"] == 1000
-    assert stats["bytes"] == cache.nbytes > stats["payload_bytes"] > 1000 * 80
+    full = cache.stats()
+    assert full["objects"] == full["records"] == 1000
+    assert full["bytes"] == cache.nbytes > empty + 1000 * 30
     cache.replace([], 1001)
-    assert cache.stats()["payload_bytes"] == 0
-    assert cache.nbytes < stats["bytes"] / 3
+    assert cache.stats()["records"] == 0
+    assert cache.nbytes < full["bytes"] / 3
+
+
+def test_stats_tell_the_bytes_by_part() -> None:
+    cache = Cache({"node": "spec.nodeName", "initials": initials}, columns=["spec.nodeName", "status.phase"])
+    cache.apply("ADDED", pod("p1", 7))
+    stats = cache.stats()
+    assert stats["bytes"] == stats["store_bytes"] + stats["row_bytes"] + stats["column_bytes"]
+    assert min(stats["store_bytes"], stats["row_bytes"], stats["column_bytes"]) > 0
+    assert (stats["columns"], stats["indexes"], stats["snapshots"]) == (4, 3, 0)  # labels, two paths, a function
+    assert stats["resource_version"] == 7
+
+
+def test_a_malformed_quantity_counts_as_none_and_is_told() -> None:
+    path = "spec.requests.cpu"
+    cache = Cache(columns=[path])
+    cache.apply_batch([("ADDED", {"metadata": {"name": n}, "spec": {"requests": {"cpu": n}}}) for n in ("1", "many")])
+    assert cache.column(path).tolist() == [1000, 0]
+    assert cache.stats()["malformed"] == 1
+
+
+@pytest.mark.parametrize("write", ["apply", "batch", "replace", "page", "index", "advance"])
+def test_an_index_function_cannot_write_to_the_cache_that_asks_it(write: str) -> None:
+    cache = Cache()
+    pages = cache.replacement(9)
+    writes: dict[str, Callable[[], Any]] = {
+        "apply": lambda: cache.apply("ADDED", pod("p2")),
+        "batch": lambda: cache.apply_batch([]),
+        "replace": lambda: cache.replace([], 9),
+        "page": lambda: pages.add([]),
+        "index": lambda: cache.add_index("other", "spec.other"),
+        "advance": lambda: cache.advance(9),
+    }
+
+    def writing(obj: Object) -> list[str]:
+        assert cache.keys() == []  # to read is fine
+        writes[write]()
+        return []
+
+    cache.add_index("writing", writing)
+    with pytest.raises(ValueError, match="index 'writing' failed for a/p1: Cache is being written"):
+        cache.apply("ADDED", pod("p1"))
+    assert (cache.keys(), cache.resource_version) == ([], 0)
+
+
+def test_an_index_that_fails_for_an_object_there_is_not_added() -> None:
+    cache = Cache()
+    cache.replace([pod("p1"), pod("p2", 2, bad="1")], 2)
+    with pytest.raises(ValueError, match="index 'refused' failed for a/p2"):
+        cache.add_index("refused", refused)
+    with pytest.raises(KeyError):
+        cache.index_values("refused")
+    assert cache.stats()["columns"] == 1
+    cache.add_index("refused", initials)
+    assert cache.index_values("refused") == ["bad", "p"]
+
+
+def test_an_index_added_between_pages_holds_them_too() -> None:
+    cache = Cache()
+    pages = cache.replacement(9)
+    pages.add([pod("p1", app="x")])
+    cache.add_index("node", "spec.nodeName")
+    cache.add_index("initials", initials)
+    pages.add([pod("p2", 2, "n2")])
+    pages.finish()
+    assert [cache.index_keys("node", node) for node in ("n1", "n2")] == [["a/p1"], ["a/p2"]]
+    assert cache.index_keys("initials", "p") == ["a/p1", "a/p2"]
+    assert cache.index_keys("initials", "app") == ["a/p1"]
+
+
+def test_what_is_refused_is_named_by_its_key() -> None:
+    cache = Cache()
+    with pytest.raises(ValueError, match=r"^a/p1: .+"):
+        cache.apply_batch([("ADDED", pod("p0")), ("ADDED", b'{"metadata":{"name":"p1","namespace":"a"},"x":01}')])
+    assert len(cache) == 0
+
+
+def test_an_object_of_the_cache_may_be_given_back_to_it() -> None:
+    cache = Cache({"node": "spec.nodeName"})
+    cache.apply("ADDED", pod("p1", 1, "n1", app="x"))
+    first = cache.get("a/p1")
+    assert first is not None
+    cache.apply("MODIFIED", pod("p1", 2, "n2"))
+    cache.apply("MODIFIED", first)
+    cache.apply("MODIFIED", first)
+    assert cache.get("a/p1") == first
+    assert (cache.index_keys("node", "n1"), cache.index_keys("node", "n2")) == (["a/p1"], [])
+    assert [obj.key for obj in cache.list(label_selector="app=x")] == ["a/p1"]
+    assert first.get_path("spec.nodeName") == "n1"
+    cache.apply("DELETED", first)
+    assert cache.keys() == []
+
+
+def test_an_object_twice_in_a_batch_or_a_list_ends_as_the_last() -> None:
+    cache = Cache({"node": "spec.nodeName"})
+    cache.apply_batch(
+        [("ADDED", pod("p1")), ("DELETED", pod("p1", 2)), ("ADDED", pod("p1", 3, "n3")), ("ADDED", pod("p1", 4, "n4"))]
+    )
+    assert (cache.index_values("node"), len(cache)) == (["n4"], 1)
+    cache.replace([pod("p1", 5, "n5"), pod("p2", 6), pod("p1", 7, "n7")], 8)
+    assert (cache.index_values("node"), cache.keys()) == (["n1", "n7"], ["a/p1", "a/p2"])
+
+
+def test_a_page_of_a_list_is_a_page_however_it_is_found() -> None:
+    cache = Cache({"node": "spec.nodeName"})
+    cache.replace([pod(f"p{i:04d}", i + 1, f"n{i % 3}", app=str(i % 2), one=str(i)) for i in range(2000)], 2000)
+    for labels, fields in (("app=1", ""), ("app=1", "spec.nodeName=n1"), ("one in (3,999,1001)", ""), ("app!=1", "")):
+        everything = [obj.key for obj in cache.list(label_selector=labels, field_selector=fields)]
+        pages: list[str] = []
+        while page := cache.list("a", labels, fields, limit=7, after=pages[-1] if pages else ""):
+            pages += [obj.key for obj in page]
+        assert pages == everything != []
+
+
+def test_views_of_the_content_outlive_the_cache() -> None:
+    cache = Cache({"node": "spec.nodeName"})
+    cache.replace([pod(f"p{i}", i + 1, app="x") for i in range(10)], 10)
+    views, snapshot = cache.list(label_selector="app=x"), cache.snapshot()
+    del cache
+    assert [view.to_dict() for view in views] == [pod(f"p{i}", i + 1, app="x") for i in range(10)]
+    assert views[3].get_path("spec.nodeName") == "n1"
+    assert [obj.raw for obj in snapshot.list(label_selector="app=x")] == [view.raw for view in views]

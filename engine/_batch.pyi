@@ -1,0 +1,1 @@
+"""Changes on their way into a cache. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""What a query found, in key order. Only compiled modules use it."""

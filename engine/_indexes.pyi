@@ -1,0 +1,1 @@
+"""The columns of a cache and what fills them. Only compiled modules use it."""

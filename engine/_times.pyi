@@ -1,0 +1,1 @@
+"""Times in seconds. Only compiled modules use it."""

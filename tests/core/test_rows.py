@@ -1,0 +1,158 @@
+"""What the rows of a Cache promise: key order, snapshots, and memory that comes back."""
+
+from __future__ import annotations
+
+import gc
+import random
+from typing import Any
+
+import pytest
+
+from engine import Cache, Object
+
+ROWS = 3000  # several chunks and pages
+
+
+def raw(key: str, version: int = 1) -> bytes:
+    namespace, _, name = key.rpartition("/")
+    metadata: dict[str, Any] = {"name": name, "resourceVersion": str(version)}
+    return Object({"metadata": metadata | ({"namespace": namespace} if namespace else {})}).raw
+
+
+def keys_of(count: int, seed: int = 0) -> list[str]:
+    """In no order, with namespaces and without."""
+    chosen = random.Random(seed)
+    numbers = chosen.sample(range(10 * count), count)
+    return [f"{namespace}o{number}" for number in numbers for namespace in [chosen.choice(["", "a/", "a-b/", "b/"])]]
+
+
+def filled(keys: list[str]) -> Cache:
+    cache = Cache()
+    cache.apply_batch([("ADDED", raw(key)) for key in keys])
+    return cache
+
+
+@pytest.mark.parametrize("order", ["rising", "falling", "mixed"])
+def test_keys_stand_in_order_however_they_come(order: str) -> None:
+    keys = keys_of(ROWS)
+    if order != "mixed":
+        keys.sort(reverse=order == "falling")
+    cache = filled(keys)
+    assert cache.keys() == sorted(keys)
+    assert [obj.key for obj in cache.list()] == sorted(keys)
+    gone = set(random.Random(1).sample(keys, ROWS - 50))
+    cache.apply_batch([("DELETED", raw(key)) for key in gone])
+    assert cache.keys() == sorted(set(keys) - gone)
+    cache.apply_batch([("ADDED", raw(key)) for key in gone])
+    assert cache.keys() == sorted(keys)
+
+
+def test_rows_that_come_in_order_fill_their_chunks() -> None:
+    rising = filled([f"o{i:05d}" for i in range(ROWS)]).stats()["row_bytes"]
+    falling = filled([f"o{i:05d}" for i in reversed(range(ROWS))]).stats()["row_bytes"]
+    assert rising < falling
+
+
+def test_get_finds_what_is_there_and_nothing_else() -> None:
+    keys = keys_of(ROWS)
+    cache = filled(keys)
+    wanted = [key for pair in zip(keys, keys_of(ROWS, 1), strict=True) for key in pair]
+    there = set(keys)
+    assert [obj and obj.key for obj in cache.get_many(wanted)] == [key if key in there else None for key in wanted]
+    for key in wanted[:200]:
+        found = cache.get(key)
+        assert (found and found.key) == (key if key in there else None)
+        assert (key in cache) == (key in there)
+
+
+@pytest.mark.parametrize("key", ["", "a/", "/", "a", "日本/x", "日本/犬", "\ud800", "a/\udfff", "x" * 20_000])
+def test_any_text_may_be_asked_for(key: str) -> None:
+    cache = filled(["日本/犬", "a/o"])
+    expected = key if key == "日本/犬" else None
+    assert [obj and obj.key for obj in (cache.get(key), *cache.get_many([key]))] == [expected, expected]
+    found = cache.snapshot().get(key)
+    assert (found and found.key) == expected
+    assert [obj.key for obj in cache.list(after=key)] == [known for known in ["a/o", "日本/犬"] if known > key]
+
+
+def test_a_key_that_is_no_text_is_a_type_error() -> None:
+    cache = filled(["a/o"])
+    with pytest.raises(TypeError):
+        cache.get(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        cache.get_many(["a/o", None])  # type: ignore[list-item]
+
+
+def test_a_snapshot_is_one_moment_whatever_is_written() -> None:
+    keys = keys_of(ROWS)
+    cache = filled(keys)
+    moments = []
+    changes = random.Random(2)
+    version = 1
+    for _ in range(8):
+        snapshot = cache.snapshot()
+        moments.append((snapshot, {obj.key: obj.raw for obj in snapshot.list()}))
+        for key in changes.sample(keys, 300):
+            version += 1
+            cache.apply(changes.choice(["ADDED", "DELETED"]), raw(key, version))
+        del moments[changes.randrange(len(moments))]
+        for held, content in moments:
+            assert {obj.key: obj.raw for obj in held.list()} == content
+            assert held.keys() == sorted(content)
+            assert len(held) == len(content)
+
+
+def test_versions_that_only_snapshots_see_go_with_them() -> None:
+    cache = filled([f"o{i}" for i in range(1000)])
+    before = cache.stats()
+    first, second = cache.snapshot(), cache.snapshot()
+    for version in (2, 3):
+        cache.apply_batch([("MODIFIED", raw(f"o{i}", version)) for i in range(1000)])
+    assert (cache.stats()["records"], cache.stats()["snapshots"]) == (2000, 2)  # those between are nobody's
+    assert cache.stats()["row_bytes"] > before["row_bytes"]
+    del second
+    assert cache.stats()["records"] == 2000
+    del first
+    assert (cache.stats()["records"], cache.stats()["snapshots"]) == (1000, 0)
+    assert cache.stats()["row_bytes"] <= before["row_bytes"] + 1024
+
+
+def test_a_write_after_a_snapshot_copies_what_it_touches() -> None:
+    cache = filled([f"o{i:06d}" for i in range(20_000)])
+    before = cache.stats()["row_bytes"]
+    snapshot = cache.snapshot()
+    cache.apply("MODIFIED", raw("o010000", 2))
+    assert cache.stats()["row_bytes"] - before < 8192
+    assert len(snapshot) == 20_000
+
+
+def test_a_snapshot_works_when_the_cache_is_gone() -> None:
+    cache = filled(["a/o1", "a/o2", "b/o1"])
+    snapshot = cache.snapshot()
+    cache.replace([raw("c/o1", 2)], 2)
+    del cache
+    assert snapshot.keys() == ["a/o1", "a/o2", "b/o1"]
+    assert [obj.key for obj in snapshot.list("a", limit=1)] == ["a/o1"]
+
+
+def test_deletes_give_memory_back() -> None:
+    cache = Cache()
+    empty = cache.stats()["row_bytes"]
+    keys = keys_of(ROWS)
+    for _ in range(3):
+        cache.apply_batch([("ADDED", raw(key)) for key in keys])
+        full = cache.stats()["row_bytes"]
+        cache.apply_batch([("DELETED", raw(key)) for key in keys[10:]])
+        few = cache.stats()["row_bytes"]
+        cache.apply_batch([("DELETED", raw(key)) for key in keys[:10]])
+        assert few < full / 2
+        assert cache.stats()["row_bytes"] < empty + 4096
+
+
+def test_the_garbage_collector_sees_nothing_of_the_rows() -> None:
+    cache = Cache()
+    gc.collect()
+    before = len(gc.get_objects())
+    cache.apply_batch([("ADDED", raw(f"o{i}")) for i in range(ROWS)])
+    gc.collect()
+    assert len(gc.get_objects()) - before < 100
