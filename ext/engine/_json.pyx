@@ -19,6 +19,8 @@ from engine._scan cimport (
     text_of,
 )
 
+import json
+
 import orjson
 
 cdef extern from "skip.h" nogil:
@@ -263,6 +265,19 @@ cdef const char *find_element(const char *p, const char *end, Py_ssize_t number)
 # --- The version of an object -----------------------------------------------------------------------------------------
 
 
+cdef str NO_METADATA = "no metadata object to set the resource version in"
+
+
+cdef bytes respliced(bytes data, long long resource_version):
+    """The same for an object whose keys are written with escapes."""
+    document = loads_exact(data)
+    metadata = document.get("metadata") if type(document) is dict else None
+    if type(metadata) is not dict:
+        raise ValueError(NO_METADATA)
+    metadata["resourceVersion"] = str(resource_version)
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
 cdef bytes spliced(bytes data, long long resource_version):
     cdef const char *start = data
     cdef const char *end = start + len(data)
@@ -272,8 +287,10 @@ cdef bytes spliced(bytes data, long long resource_version):
     cdef bytes number = b'"%d"' % resource_version
     if p < end and p[0] == c"{":
         metadata = find_member(p, end, b"metadata", 8)
+    if b"\\u" in data and not is_plain(data):
+        return respliced(data, resource_version)
     if metadata == NULL or metadata[0] != c"{":
-        raise ValueError("no metadata object to set the resource version in")
+        raise ValueError(NO_METADATA)
     value = find_member(metadata, end, b"resourceVersion", 15)
     if value != NULL:
         p = skip_value(value, end)
