@@ -16,7 +16,14 @@ cdef str LABELS_PATH = "metadata.labels"
 @cython.final
 cdef class RowTexts(Texts):
     cdef Slice text_of(self, uint32_t row) except *:
-        return self.store.read(record_of(self.rows.now, row), self.watched)
+        cdef Record *record = record_of(self.rows.now, row)
+        cdef Slice nothing
+        if record != NULL:
+            return self.store.read(record, self.watched)
+        # A row that is staged has none yet, and is asked about when hashes of what it brings are alike.
+        nothing.start = NULL
+        nothing.size = 0
+        return nothing
 
 
 @cython.final

@@ -530,6 +530,15 @@ def test_an_object_twice_in_a_batch_or_a_list_ends_as_the_last() -> None:
     assert (cache.index_values("node"), cache.keys()) == (["n1", "n7"], ["a/p1", "a/p2"])
 
 
+def test_an_object_may_have_more_labels_than_hashes_tell_apart() -> None:
+    labels = {f"l{i}": str(i) for i in range(100_000)}  # about ten pairs of them have the same 31 bits of hash
+    cache = Cache()
+    cache.apply("ADDED", pod("p1", 1, **labels))
+    cache.apply("MODIFIED", pod("p1", 2, **(labels | {"l7": "other"})))
+    assert [obj.key for obj in cache.list(label_selector="l7=other,l99999=99999")] == ["a/p1"]
+    assert cache.list(label_selector="l7=7") == []
+
+
 def test_a_page_of_a_list_is_a_page_however_it_is_found() -> None:
     cache = Cache({"node": "spec.nodeName"})
     cache.replace([pod(f"p{i:04d}", i + 1, f"n{i % 3}", app=str(i % 2), one=str(i)) for i in range(2000)], 2000)
