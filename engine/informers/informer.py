@@ -13,7 +13,7 @@ from engine.api.resource import Resource
 from engine.client.client import Client
 from engine.client.transport import Shared
 from engine.informers.filtered import FilteredFeed
-from engine.informers.reflector import Reflector
+from engine.informers.reflector import Reflector, Transform, strip_managed_fields
 from engine.informers.subscription import Change, Subscription
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Informer:
 
     Over HTTPS a reflector feeds its own Cache and WatchLog; where the transport lends the server's (`shared`), those
     are read and nothing runs. A namespace or selector in the server's process gets a small cache of what matches.
+    `transform` makes of each object what is kept of it, by default all but its managedFields; an update without them
+    leaves the server's as they are. In the server's process, where nothing is copied, it does nothing.
 
     What consumers and readers can rely on:
 
@@ -57,6 +59,7 @@ class Informer:
         label_selector: str = "",
         field_selector: str = "",
         indexes: Mapping[str, IndexSource] = {},
+        transform: Transform | None = strip_managed_fields,
     ) -> None:
         self.resource = resource
         self._stopped = False
@@ -70,7 +73,7 @@ class Informer:
             return
         self.log = WatchLog(max_events=LOG_MAX_EVENTS, max_bytes=LOG_MAX_BYTES)
         self.cache = Cache(indexes=dict(indexes), log=self.log)
-        self._feed = _feed(client, resource, shared, self, namespace, label_selector, field_selector)
+        self._feed = _feed(client, resource, shared, self, namespace, label_selector, field_selector, transform)
 
     async def run(self) -> None:
         """Until cancelled. Backs off on errors, never gives up. A second run raises RuntimeError."""
@@ -123,6 +126,7 @@ def _feed(
     namespace: str | None,
     label_selector: str,
     field_selector: str,
+    transform: Transform | None,
 ) -> Reflector | FilteredFeed:
     """Who fills an informer's own cache: the server's log, or list and watch."""
     if shared is not None:
@@ -142,6 +146,7 @@ def _feed(
         namespace=namespace,
         label_selector=label_selector,
         field_selector=field_selector,
+        transform=transform,
     )
 
 
@@ -150,7 +155,7 @@ class Informers:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._informers: dict[tuple[Resource, str, str, str], Informer] = {}
+        self._informers: dict[tuple[Resource, str, str, str, Transform | None], Informer] = {}
         self._tasks: dict[Informer, asyncio.Task[None]] = {}
 
     def get(
@@ -161,9 +166,10 @@ class Informers:
         label_selector: str = "",
         field_selector: str = "",
         indexes: Mapping[str, IndexSource] = {},
+        transform: Transform | None = strip_managed_fields,
     ) -> Informer:
         """The one informer of these; `indexes` are added to those it has. It runs after the next `start`."""
-        key = (resource, namespace or "", label_selector, field_selector)
+        key = (resource, namespace or "", label_selector, field_selector, transform)
         informer = self._informers.get(key)
         if informer is not None:
             for name, source in indexes.items():
@@ -176,6 +182,7 @@ class Informers:
             label_selector=label_selector,
             field_selector=field_selector,
             indexes=indexes,
+            transform=transform,
         )
         self._informers[key] = informer
         return informer

@@ -6,10 +6,13 @@ import asyncio
 import logging
 import random
 from collections import deque
+from collections.abc import Callable
 from contextlib import aclosing
 from enum import Enum
 
 from engine._cache import Cache
+from engine._json import without_managed_fields
+from engine._object import Object
 from engine._watchlog import WatchLog
 from engine.api.errors import StatusError
 from engine.api.resource import Resource
@@ -26,6 +29,15 @@ RELISTS_KEPT = 64  # revisions of past relists that are remembered to tell tombs
 UNSUPPORTED = frozenset({400, 405, 406, 415, 422, 501})  # a server without streaming lists answers one of these
 
 
+Transform = Callable[[Object], Object]
+
+
+def strip_managed_fields(obj: Object) -> Object:
+    """The object without `metadata.managedFields`: half of its bytes, which only servers need."""
+    raw = without_managed_fields(obj.raw)
+    return obj if raw is obj.raw else Object(raw)
+
+
 class Phase(Enum):
     """What the reflector does next."""
 
@@ -39,7 +51,8 @@ class Reflector:
 
     Only what a server says is gone (410) leads to a relist; after every other failure the watch goes on at the version
     that was applied last. The content is replaced in one step: readers see old or new. A bookmark advances the version
-    and nothing else. Versions advance after the change is in the cache, never before.
+    and nothing else. Versions advance after the change is in the cache, never before. `transform` makes of each object
+    what is kept of it; its key and version must stay.
     """
 
     def __init__(
@@ -52,6 +65,7 @@ class Reflector:
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
+        transform: Transform | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.phase = Phase.STREAM
@@ -66,6 +80,7 @@ class Reflector:
         self._namespace = namespace
         self._selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
         self._selectors = {name: text for name, text in self._selectors.items() if text}
+        self._transform = transform
         self._random = rng or random.Random()
         self._empty = Phase.STREAM  # how an untrusted content is fetched: LIST for good once a server refused
         self._any_version = False  # the last known version is of no use to the server: take what is newest
@@ -127,7 +142,7 @@ class Reflector:
                 async with asyncio.timeout(MARKER_SECONDS) as silence:
                     async for batch in stream:
                         end = next((at for at, event in enumerate(batch) if event.initial_end), None)
-                        replacement.add([event.object for event in batch[:end]])
+                        replacement.add([self._transformed(event.object) for event in batch[:end]])
                         if end is not None:
                             break
                         silence.reschedule(asyncio.get_running_loop().time() + MARKER_SECONDS)
@@ -149,7 +164,7 @@ class Reflector:
             query |= {"resourceVersion": newest, "resourceVersionMatch": "NotOlderThan"}
         page = await self._transport.list(self._resource, self._namespace, query=query)
         replacement = self._cache.replacement(page.resource_version)
-        replacement.add(page.items)
+        replacement.add(map(self._transformed, page.items))
         version = page.resource_version
         while page.continue_token:
             more = self._selectors | {"limit": str(PAGE_SIZE), "continue": page.continue_token}
@@ -161,7 +176,7 @@ class Reflector:
                 # The server forgot the state that the pages are cut from: all of it at once, then.
                 page = await self._transport.list(self._resource, self._namespace, query=self._selectors)
                 replacement, version = self._cache.replacement(page.resource_version), page.resource_version
-            replacement.add(page.items)
+            replacement.add(map(self._transformed, page.items))
         replacement.finish(version)
         self._replaced(version)
 
@@ -194,10 +209,13 @@ class Reflector:
     def _apply(self, batch: list[WatchEvent]) -> None:
         if not batch:
             return
-        changes = [(event.type, event.object) for event in batch if event.type != "BOOKMARK"]
+        changes = [(event.type, self._transformed(event.object)) for event in batch if event.type != "BOOKMARK"]
         if changes:
             self._cache.apply_batch(changes)
         self._advance(batch[-1].object.resource_version)
+
+    def _transformed(self, obj: Object) -> Object:
+        return obj if self._transform is None else self._transform(obj)
 
     def _advance(self, version: int) -> None:
         if version > self.version:

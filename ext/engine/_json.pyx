@@ -304,3 +304,31 @@ cdef bytes spliced(bytes data, long long resource_version):
 
 def splice_resource_version(bytes data not None, long long resource_version):
     return spliced(data, resource_version)
+
+
+# --- What informers leave out -----------------------------------------------------------------------------------------
+
+
+def without_managed_fields(bytes data not None):
+    cdef const char *start = data
+    cdef const char *end = start + len(data)
+    cdef const char *metadata = find_member(skip_space(start, end), end, b"metadata", len(b"metadata"))
+    cdef const char *value = NULL
+    cdef const char *first
+    cdef const char *behind
+    if metadata != NULL and metadata[0] == c"{":
+        value = find_member(metadata, end, b"managedFields", len(b"managedFields"))
+    if value == NULL:
+        return data
+    first = value
+    while first[0] != c'"':  # back over the colon
+        first -= 1
+    first -= len(b'"managedFields')
+    behind = skip_space(skip_value(value, end), end)
+    if behind < end and behind[0] == c",":
+        return data[: first - start] + (behind + 1)[: end - behind - 1]
+    while first[-1] <= c" ":
+        first -= 1
+    if first[-1] == c",":
+        first -= 1
+    return data[: first - start] + behind[: end - behind]

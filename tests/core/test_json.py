@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine._json import duplicate_fields, loads, splice_resource_version
+from engine._json import duplicate_fields, loads, splice_resource_version, without_managed_fields
 
 KEYS = st.sampled_from(["a", "b", "metadata", "x/y", "é", 'q"uote', "back\\slash", "\n", "resourceVersion"])
 LEAVES = st.one_of(
@@ -150,3 +150,21 @@ def test_loads_is_exact_for_integers_of_any_size(document: Any) -> None:
 def test_loads_says_where_the_text_stops_being_json() -> None:
     with pytest.raises(ValueError, match="column 6"):
         loads(b'{"a":}')
+
+
+@pytest.mark.parametrize(
+    ("data", "left"),
+    [
+        (b'{"metadata":{"name":"a","managedFields":[{"f:x":{}}]},"spec":{}}', b'{"metadata":{"name":"a"},"spec":{}}'),
+        (b'{"metadata":{"managedFields":[],"name":"a"}}', b'{"metadata":{"name":"a"}}'),
+        (b'{"metadata":{"name":"a" , "managedFields" : [1] , "z":1}}', b'{"metadata":{"name":"a" ,  "z":1}}'),
+        (b'{"metadata":{"name":"a" ,\n"managedFields":null\n}}', b'{"metadata":{"name":"a" }}'),
+        (b'{"metadata":{"managedFields":[{}]}}', b'{"metadata":{}}'),
+        (b'{"metadata":{"name":"a"},"managedFields":[]}', b'{"metadata":{"name":"a"},"managedFields":[]}'),
+        (b'{"spec":{"managedFields":[]}}', b'{"spec":{"managedFields":[]}}'),
+        (b"[]", b"[]"),
+    ],
+)
+def test_managed_fields_are_cut_out_of_metadata(data: bytes, left: bytes) -> None:
+    assert without_managed_fields(data) == left
+    json.loads(left)

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from engine._object import Object
 from engine.client.client import Client
 from engine.informers.informer import Change, Informer, Subscription
+from engine.informers.reflector import Transform, strip_managed_fields
 from tests.informers.scripted import (
     FOREVER,
     GONE,
@@ -26,8 +28,10 @@ from tests.informers.virtual_time import run
 
 
 @asynccontextmanager
-async def running(transport: ScriptedTransport) -> AsyncGenerator[Informer, None]:
-    informer = Informer(Client(transport), RESOURCE)
+async def running(
+    transport: ScriptedTransport, transform: Transform | None = strip_managed_fields
+) -> AsyncGenerator[Informer, None]:
+    informer = Informer(Client(transport), RESOURCE, transform=transform)
     task = asyncio.create_task(informer.run())
     try:
         await informer.synced()
@@ -188,5 +192,22 @@ def test_9_an_informer_runs_once() -> None:
         async with running(ScriptedTransport([[bookmark(5, end=True)], FOREVER])) as informer:
             with pytest.raises(RuntimeError, match="runs once"):
                 await informer.run()
+
+    run(main())
+
+
+def test_10_what_is_kept_of_an_object_is_the_transforms_to_say_and_no_managed_fields_by_default() -> None:
+    async def main() -> None:
+        fields = [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}]
+        full = pod("a", 1).to_dict()
+        full["metadata"]["managedFields"] = fields
+        content = [[added(Object(full)), bookmark(5, end=True)], FOREVER]
+        async with running(ScriptedTransport(content)) as one:
+            (kept,) = await changes(one.subscribe(), 1)
+            assert "managedFields" not in kept.object["metadata"]
+            assert kept.object["metadata"]["name"] == "a"
+        async with running(ScriptedTransport(content), transform=None) as one:
+            (kept,) = await changes(one.subscribe(), 1)
+            assert kept.object["metadata"]["managedFields"] == fields
 
     run(main())

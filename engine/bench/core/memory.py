@@ -164,7 +164,8 @@ def dictionary_compressed(count: int, per_owner: int, seed: int) -> float | None
         return None
     wanted = min(count, TRAINED_ON + COMPRESSED)
     sample = list(islice(pods(count, per_owner=per_owner, seed=seed), 0, None, max(1, count // wanted)))
-    train, rest = sample[::2] or sample, sample[1::2] or sample
+    train: list[bytes | bytearray | memoryview[int]]
+    train, rest = list(sample[::2] or sample), sample[1::2] or sample
     try:
         dictionary = zstandard.train_dictionary(DICTIONARY_BYTES, train[:TRAINED_ON])
     except zstandard.ZstdError:  # too few samples
