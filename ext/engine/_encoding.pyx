@@ -38,7 +38,6 @@ from engine._shape cimport (
 from engine._template cimport (
     Stop,
     Template,
-    Walk,
     free_template,
     keys_fit,
     learn,
@@ -49,7 +48,7 @@ from engine._template cimport (
 )
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
 cdef enum:
     # The first watched paths are the store's own.
