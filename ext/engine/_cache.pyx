@@ -438,13 +438,17 @@ cdef class Cache:
         return {
             "objects": len(self),
             "bytes": self.nbytes,
-            "store_bytes": self.store.nbytes(),
+            "record_bytes": self.store.record_bytes,
+            "template_bytes": self.store.catalog.bytes,
+            "prefix_bytes": self.store.keys.bytes,
             "row_bytes": self.rows.nbytes(),
             "column_bytes": self.indexes.nbytes(),
             "columns": self.indexes.count,
             "indexes": len(self.indexes.by_name) + 1,
             "malformed": sum(self.malformed.values()),
             "records": self.store.records,
+            "shapes": self.store.catalog.shapes,
+            "templates": self.store.catalog.held,
             "snapshots": self.rows.epochs.fork_count,
             "resource_version": self.resource_version,
         }

@@ -124,7 +124,7 @@ def test_a_name_as_long_as_can_be_is_found_in_values() -> None:
 def bytes_each(texts: list[str]) -> float:
     """Of objects with nothing in common but their structure."""
     documents = [document(number, [*[""] * 5, text], f"web{number}") for number, text in enumerate(texts)]
-    return stored(documents).stats()["store_bytes"] / len(documents)
+    return stored(documents).stats()["record_bytes"] / len(documents)
 
 
 def test_texts_of_kubernetes_take_half_the_bytes_of_others() -> None:

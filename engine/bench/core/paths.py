@@ -12,7 +12,7 @@ from engine.bench.figure import Figure, spread
 from engine.bench.timing import each_seconds
 
 READS = 1_000
-COLUMN = "status.phase"
+COLUMN = "spec.nodeName"
 ELSEWHERE = "spec.containers[0].image"
 
 
