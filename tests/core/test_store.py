@@ -536,3 +536,23 @@ def test_equal_numbers_and_texts_written_otherwise_are_told_apart() -> None:
         expected = sorted(f"o{i}" for i in range(len(raws)) if i % len(spellings) in places)
         assert cache.index_keys("n", text) == expected
         assert [obj.key for obj in cache.list(field_selector=f"spec.n={text}")] == expected
+
+
+# --- Keys and shapes that read alike ----------------------------------------------------------------------------------
+
+
+def test_a_name_with_a_slash_and_a_namespace_do_not_meet() -> None:
+    """Both keys begin alike, and are cut in other places."""
+
+    def item(name: str, **namespace: str) -> bytes:
+        labels = {f"app-{number}": name for number in range(8)}
+        return compact({"metadata": {"name": name, **namespace, "labels": labels}, "spec": {"is": "of no matter"}})
+
+    cache = Cache()
+    slashed = {f"a/b-{number}": item(f"a/b-{number}") for number in range(20)}
+    scoped = {f"a/b-{number}": item(f"b-{number}", namespace="a") for number in range(20, 60)}
+    for key, raw in (slashed | scoped).items():
+        cache.apply("ADDED", raw)
+    for key, raw in (slashed | scoped).items():
+        obj = cache.get(key)
+        assert obj is not None and obj.raw == raw and obj.namespace == ("" if key in slashed else "a")
