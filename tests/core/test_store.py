@@ -556,3 +556,18 @@ def test_a_name_with_a_slash_and_a_namespace_do_not_meet() -> None:
     for key, raw in (slashed | scoped).items():
         obj = cache.get(key)
         assert obj is not None and obj.raw == raw and obj.namespace == ("" if key in slashed else "a")
+
+
+def test_wide_maps_with_other_keys_are_packed_as_well() -> None:
+    """As ConfigMaps of several applications are, with as many keys each."""
+
+    def item(family: str, number: int) -> bytes:
+        data = {f"{family}.key.{key}": f"what all of them have, number {key}" for key in range(100)}
+        return compact({"metadata": {"name": f"{family}-{number}", "namespace": "d"}, "data": data})
+
+    cache = Cache()
+    items = [item(family, number) for family in "abcde" for number in range(300)]
+    for raw in items:
+        cache.apply("ADDED", raw)
+    assert [obj.raw for obj in cache.list()] == sorted(items, key=lambda raw: Object(raw).key)
+    assert cache.stats()["store_bytes"] < 0.15 * sum(map(len, items))
