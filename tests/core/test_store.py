@@ -571,3 +571,27 @@ def test_wide_maps_with_other_keys_are_packed_as_well() -> None:
         cache.apply("ADDED", raw)
     assert [obj.raw for obj in cache.list()] == sorted(items, key=lambda raw: Object(raw).key)
     assert cache.stats()["store_bytes"] < 0.15 * sum(map(len, items))
+
+
+def test_shapes_that_nobody_needs_any_more_make_room() -> None:
+    """However many there were: they are let go of when objects of other shapes come."""
+
+    def item(family: int, number: int) -> bytes:
+        random = Random(family)
+        spec = {f"key-{key}": ("value" * 8 if random.random() < 0.5 else 1234567890) for key in range(1000)}
+        return compact({"metadata": {"name": f"s{family}-{number}"}, "spec": spec})
+
+    def other(number: int) -> bytes:
+        spec = {f"other-{key}": f"what all of them have, number {key}" for key in range(50)}
+        return compact({"metadata": {"name": f"other-{number}"}, "spec": spec})
+
+    cache = Cache()
+    for family in range(900):
+        for number in range(2):
+            cache.apply("ADDED", item(family, number))
+    for key in cache.keys():
+        cache.apply("DELETED", compact({"metadata": {"name": key}}))
+    before = cache.nbytes
+    for number in range(2000):
+        cache.apply("ADDED", other(number))
+    assert cache.nbytes - before < 0.3 * sum(len(other(number)) for number in range(2000))
