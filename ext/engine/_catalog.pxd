@@ -23,6 +23,7 @@ cdef class Catalog:
     cdef uint64_t *seen  # hashes of sections that were met once
     cdef readonly long long bytes
     cdef uint32_t swept  # shapes there were after the last look for idle ones
+    cdef uint32_t idle  # shapes that lost their last record since then, as often as it happened
 
     cdef inline Template *get(self, uint32_t number) noexcept:
         return self.templates[number]

@@ -69,7 +69,7 @@ cdef class Catalog:
 
     cdef bint has_room(self, long long records_bytes) noexcept:
         cdef long long limit = max(<long long>LEAST_BYTES, records_bytes // BYTES_SHARE)
-        if self.bytes > limit and self.shapes > self.swept + self.swept // 8:
+        if self.bytes > limit and max(self.shapes - self.swept, self.idle) > self.swept // 8:
             self.sweep()
         return self.bytes <= limit and self.count < NO_TEMPLATE
 
@@ -150,8 +150,12 @@ cdef class Catalog:
         """One record less. The last one takes the template along, unless it is its shape's plain one, which stays with
         the shape until room is needed."""
         template.refs -= 1
-        if template.refs == 0 and template.values:
+        if template.refs:
+            return 0
+        if template.values:
             self.release(template)
+        elif self.idle < NO_TEMPLATE:
+            self.idle += 1
         return 0
 
     cdef int sweep(self) noexcept:
@@ -169,6 +173,7 @@ cdef class Catalog:
                 else:
                     place = &shape.next
         self.swept = self.shapes
+        self.idle = 0
         return 0
 
     cdef int remove_shape(self, Shape *shape) noexcept:

@@ -29,6 +29,7 @@ from engine._shape cimport (
     add_places,
     add_varying,
     free_shape,
+    keyed_hash,
     new_shape,
     pin_path,
     sections_of,
@@ -302,6 +303,19 @@ cdef Slice span_of(const Tape *tape, const char *data, Py_ssize_t token) noexcep
 
 cdef int find_template(uint32_t number, const Section *section, uint64_t frame, Record *hint, Catalog catalog,
                        list paths, long long record_bytes) except -1:
+    cdef Section keyed
+    if not has_template(number, section, frame, hint, catalog, paths, record_bytes):
+        # What is built alike under other names, as wide maps are, is told apart by its keys.
+        keyed = section[0]
+        keyed.hash = keyed_hash(encoding.data, &encoding.tape, section)
+        has_template(number, &keyed, frame, hint, catalog, paths, record_bytes)
+    return 0
+
+
+cdef bint has_template(uint32_t number, const Section *section, uint64_t frame, Record *hint, Catalog catalog,
+                       list paths, long long record_bytes) except -1:
+    """Chooses a template by the section's hash, if there is one or may be one now. False when the hash is another
+    section's."""
     cdef Part *part = &encoding.parts[number]
     cdef Shape *shape = catalog.find(section.hash)
     cdef Template *origin = NULL
@@ -311,9 +325,9 @@ cdef int find_template(uint32_t number, const Section *section, uint64_t frame, 
     if shape == NULL:
         shape = make_shape(number, section, frame, catalog, paths, record_bytes)
         if shape == NULL:
-            return 0
+            return True
     if shape.frame != frame or shape.section != number:
-        return 0
+        return False
     if hint != NULL and number < hint.sections and template_number(hint, number) != NO_TEMPLATE:
         origin = catalog.get(template_number(hint, number))
     template = catalog.get(shape.plain)
@@ -327,11 +341,11 @@ cdef int find_template(uint32_t number, const Section *section, uint64_t frame, 
     if match(template, part.start, encoding.data + encoding.size, &part.walk) != part.end or (
         part.walk.misses and not keys_fit(template, &part.walk)
     ):
-        return 0  # two structures of one hash, or keys that could be written otherwise
+        return False  # two structures of one hash, or keys that could be written otherwise
     choose(catalog, number, template)
     if origin != NULL and origin.shape != shape:
         origin.successor = template.number
-    return 0
+    return True
 
 
 cdef Shape *make_shape(uint32_t number, const Section *section, uint64_t frame, Catalog catalog, list paths,

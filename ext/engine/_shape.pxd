@@ -84,6 +84,7 @@ cdef struct Shape:
 cdef int pin_path(const char *data, const Tape *tape, tuple raw_steps) noexcept
 cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, uint64_t seed, Section *sections,
                           uint64_t *frame) noexcept nogil
+cdef uint64_t keyed_hash(const char *data, const Tape *tape, const Section *section) noexcept nogil
 cdef Shape *new_shape(const char *data, const Tape *tape, const Section *section, uint32_t number,
                       uint64_t frame) noexcept nogil
 cdef void free_shape(Shape *shape) noexcept nogil

@@ -150,6 +150,16 @@ cdef uint64_t structure_hash(const char *data, const Tape *tape, const Section *
     return mixed(hash, section.end - at)
 
 
+cdef uint64_t keyed_hash(const char *data, const Tape *tape, const Section *section) noexcept nogil:
+    """A section's hash with all its keys in it."""
+    cdef uint64_t hash = section.hash
+    cdef uint32_t i
+    for i in range(section.first, section.last):
+        if tape.tokens[i].kind == KEY:
+            hash = hash_text(hash, data + tape.tokens[i].start, tape.tokens[i].end - tape.tokens[i].start)
+    return hash
+
+
 # --- Shapes -----------------------------------------------------------------------------------------------------------
 
 

@@ -213,6 +213,8 @@ cdef int leave_repeated(Parts *parts) noexcept:
 cdef int leave_common(Parts *left, Parts *right) noexcept:
     """Marks what both have."""
     cdef uint32_t i = 0, j, start = 0
+    if left.count == 0 or right.count == 0:
+        return 0  # qsort takes no NULL, however little there is to sort
     qsort(left.at, left.count, sizeof(Part), by_hash)
     qsort(right.at, right.count, sizeof(Part), by_hash)
     for i in range(left.count):

@@ -60,7 +60,7 @@ cdef class WatchLog:
 
     cdef int share(self, Store store) except -1:
         if store is not self.ring.store:
-            if self.ring.head != self.ring.tail:
+            if self.ring.shared or self.ring.head != self.ring.tail:
                 raise ValueError("the log holds records of another store")
             self.adopt(store)
         self.ring.shared = True

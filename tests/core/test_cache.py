@@ -559,3 +559,11 @@ def test_views_of_the_content_outlive_the_cache() -> None:
     assert [view.to_dict() for view in views] == [pod(f"p{i}", i + 1, app="x") for i in range(10)]
     assert views[3].get_path("spec.nodeName") == "n1"
     assert [obj.raw for obj in snapshot.list(label_selector="app=x")] == [view.raw for view in views]
+
+
+def test_a_value_of_one_row_alone_changes_its_kind() -> None:
+    """A number has a term of its own, a plain text has none; under the sanitizers neither sorts what is not there."""
+    cache = Cache({"weight": "spec.weight"})
+    for weight, text in ((7, "7"), ("a", "a"), (1.5, "1.5"), (["b", "c"], "b"), ("d", "d")):
+        cache.apply("MODIFIED", {"metadata": {"name": "one"}, "spec": {"weight": weight}})
+        assert [obj.key for obj in cache.by_index("weight", text)] == ["one"]

@@ -536,3 +536,62 @@ def test_equal_numbers_and_texts_written_otherwise_are_told_apart() -> None:
         expected = sorted(f"o{i}" for i in range(len(raws)) if i % len(spellings) in places)
         assert cache.index_keys("n", text) == expected
         assert [obj.key for obj in cache.list(field_selector=f"spec.n={text}")] == expected
+
+
+# --- Keys and shapes that read alike ----------------------------------------------------------------------------------
+
+
+def test_a_name_with_a_slash_and_a_namespace_do_not_meet() -> None:
+    """Both keys begin alike, and are cut in other places."""
+
+    def item(name: str, **namespace: str) -> bytes:
+        labels = {f"app-{number}": name for number in range(8)}
+        return compact({"metadata": {"name": name, **namespace, "labels": labels}, "spec": {"is": "of no matter"}})
+
+    cache = Cache()
+    slashed = {f"a/b-{number}": item(f"a/b-{number}") for number in range(20)}
+    scoped = {f"a/b-{number}": item(f"b-{number}", namespace="a") for number in range(20, 60)}
+    for key, raw in (slashed | scoped).items():
+        cache.apply("ADDED", raw)
+    for key, raw in (slashed | scoped).items():
+        obj = cache.get(key)
+        assert obj is not None and obj.raw == raw and obj.namespace == ("" if key in slashed else "a")
+
+
+def test_wide_maps_with_other_keys_are_packed_as_well() -> None:
+    """As ConfigMaps of several applications are, with as many keys each."""
+
+    def item(family: str, number: int) -> bytes:
+        data = {f"{family}.key.{key}": f"what all of them have, number {key}" for key in range(100)}
+        return compact({"metadata": {"name": f"{family}-{number}", "namespace": "d"}, "data": data})
+
+    cache = Cache()
+    items = [item(family, number) for family in "abcde" for number in range(300)]
+    for raw in items:
+        cache.apply("ADDED", raw)
+    assert [obj.raw for obj in cache.list()] == sorted(items, key=lambda raw: Object(raw).key)
+    assert cache.stats()["store_bytes"] < 0.15 * sum(map(len, items))
+
+
+def test_shapes_that_nobody_needs_any_more_make_room() -> None:
+    """However many there were: they are let go of when objects of other shapes come."""
+
+    def item(family: int, number: int) -> bytes:
+        random = Random(family)
+        spec = {f"key-{key}": ("value" * 8 if random.random() < 0.5 else 1234567890) for key in range(1000)}
+        return compact({"metadata": {"name": f"s{family}-{number}"}, "spec": spec})
+
+    def other(number: int) -> bytes:
+        spec = {f"other-{key}": f"what all of them have, number {key}" for key in range(50)}
+        return compact({"metadata": {"name": f"other-{number}"}, "spec": spec})
+
+    cache = Cache()
+    for family in range(900):
+        for number in range(2):
+            cache.apply("ADDED", item(family, number))
+    for key in cache.keys():
+        cache.apply("DELETED", compact({"metadata": {"name": key}}))
+    before = cache.nbytes
+    for number in range(2000):
+        cache.apply("ADDED", other(number))
+    assert cache.nbytes - before < 0.3 * sum(len(other(number)) for number in range(2000))

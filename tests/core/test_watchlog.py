@@ -725,3 +725,13 @@ async def test_a_value_that_nobody_reads_any_more_is_not_filed() -> None:
         log.append("ADDED", pod("p", version, "n1"), None)
     again = log.cursor(log.oldest, field_selector="spec.nodeName=n1")
     assert len(again.next_batch()) == 50
+
+
+def test_a_log_belongs_to_one_cache() -> None:
+    """An empty one too: its records will be those of one store."""
+    log = WatchLog()
+    cache = Cache(log=log)
+    with pytest.raises(ValueError, match="another store"):
+        Cache(log=log)
+    cache.apply("ADDED", b'{"metadata":{"name":"one","resourceVersion":"1"}}')
+    assert [event.key for event in log.cursor(0).next_batch()] == ["one"]
