@@ -23,6 +23,7 @@ from engine._record cimport (
 from engine._scan cimport NO_FAULT, Tape, find_path, scan
 from engine._shape cimport NOWHERE, UNRESOLVED, Shape
 from engine._template cimport Template
+from engine._words cimport is_same_text
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -218,8 +219,8 @@ cdef class Store:
         cdef Prefix *prefix = self.keys.prefixes[record.prefix]
         return (
             prefix.size + record.rest == size
-            and memcmp(rest_of(record), key + prefix.size, record.rest) == 0
-            and memcmp(prefix.text, key, prefix.size) == 0
+            and is_same_text(rest_of(record), key + prefix.size, record.rest)
+            and is_same_text(prefix.text, key, prefix.size)
         )
 
     cdef int compare_key(self, Record *record, const char *key, Py_ssize_t size) noexcept nogil:

@@ -33,6 +33,7 @@ from engine._shape cimport (
     add_varying,
     token_at,
 )
+from engine._words cimport WORD, is_same_text, word_at
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
@@ -45,7 +46,6 @@ cdef enum:
     MISS_SHARE = 4  # and it is so in one of this many
     MIN_LEARNED = 4  # bytes of a value from which on being equal to another one is no chance
     LONG_RUN = 24  # bytes that the C library compares faster
-    WORD = 8  # bytes
     HIGHEST = 0x80  # bit of a byte
     MAX_NEW_KEYS = 64  # keys that may be new in one section
 
@@ -67,12 +67,6 @@ cdef enum Code:
 # --- Matching ---------------------------------------------------------------------------------------------------------
 
 
-cdef inline uint64_t word_at(const char *p) noexcept nogil:
-    cdef uint64_t word
-    memcpy(&word, p, sizeof(word))
-    return word
-
-
 cdef inline Py_ssize_t same_bytes(const char *left, const char *right, Py_ssize_t size) noexcept nogil:
     """How many bytes are the same before the first that is not; the last word may overlap the one before."""
     cdef Py_ssize_t at = 0
@@ -90,22 +84,6 @@ cdef inline Py_ssize_t same_bytes(const char *left, const char *right, Py_ssize_
     while at < size and left[at] == right[at]:
         at += 1
     return at
-
-
-cdef inline bint is_same_text(const char *left, const char *right, Py_ssize_t size) noexcept nogil:
-    """For the short texts of values; the last word may overlap the one before."""
-    cdef Py_ssize_t at = 0
-    if size >= WORD:
-        while at < size - WORD:
-            if word_at(left + at) != word_at(right + at):
-                return False
-            at += WORD
-        return word_at(left + size - WORD) == word_at(right + size - WORD)
-    while at < size:
-        if left[at] != right[at]:
-            return False
-        at += 1
-    return True
 
 
 cdef inline bint is_plain_text(const char *p, Py_ssize_t size) noexcept nogil:
