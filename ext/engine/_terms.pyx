@@ -30,6 +30,7 @@ from libc.stdlib cimport qsort
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 cdef enum:
+    NO_NUMBER = 0xFFFFFFFF  # of no value
     MAX_IDLE = 65536  # bytes of Parts that are kept between writes
 
 cdef extern from *:
@@ -308,7 +309,8 @@ cdef class Terms:
             if set_add(&(<Posting *>self.postings.at[found]).numbers, number) < 0:
                 raise MemoryError
             return 0
-        if not self.lone_at(part.hash, text, part.size, values, &at):
+        # The value itself, whose text may not stand yet, has each term once: one of the same tag is another.
+        if not self.lone_at(part.hash, text, part.size, values, number, &at):
             return table_insert(&self.table, slot_of(part.hash, True, number))
         places_reserve(&self.postings)
         posting = <Posting *>PyMem_Malloc(sizeof(Posting) + part.size)
@@ -428,15 +430,20 @@ cdef class Terms:
         return NO_PLACE
 
     cdef int lone_at(
-        self, uint64_t hash, const char *text, uint32_t size, ValueTexts values, uint32_t *at
+        self, uint64_t hash, const char *text, uint32_t size, ValueTexts values, uint32_t unread, uint32_t *at
     ) except -1:
-        """Whether exactly one value has this term, which has no posting; its slot to `at`."""
+        """Whether exactly one value has this term, which has no posting; its slot to `at`. The value `unread` is not
+        asked for its text."""
         cdef uint32_t i
         if self.table.used == 0:
             return False
         at[0] = home_of(&self.table, hash)
         while not is_empty(self.table.slots[at[0]]):
-            if is_tagged(self.table.slots[at[0]], hash) and flag_of(self.table.slots[at[0]]):
+            if (
+                is_tagged(self.table.slots[at[0]], hash)
+                and flag_of(self.table.slots[at[0]])
+                and <uint32_t>self.table.slots[at[0]] != unread
+            ):
                 self.scan(&self.other, values.text_at(<uint32_t>self.table.slots[at[0]]))
                 for i in range(self.other.count):
                     if (
@@ -459,7 +466,7 @@ cdef class Terms:
         if found != NO_PLACE:
             members.numbers = &(<Posting *>self.postings.at[found]).numbers
             members.count = members.numbers.count
-        elif self.lone_at(hash, text, size, values, &at):
+        elif self.lone_at(hash, text, size, values, NO_NUMBER, &at):
             members.only = <uint32_t>self.table.slots[at]
             members.count = 1
         return members

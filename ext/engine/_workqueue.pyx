@@ -136,7 +136,7 @@ cdef class WorkQueue:
 
     def add_rate_limited(self, str key not None, long priority=0):
         cdef long failures = self.failed.get(key, 0)
-        cdef double seconds = self.base_delay * <double>(1 << min(failures, <long>MAX_DOUBLINGS))
+        cdef double seconds = self.base_delay * <double>(<long long>1 << min(failures, <long>MAX_DOUBLINGS))
         if seconds > self.max_delay:
             seconds = self.max_delay
         self.failed[key] = failures + 1

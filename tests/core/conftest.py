@@ -27,6 +27,15 @@ def held() -> dict[str, int]:
     return dict(live())
 
 
+@pytest.fixture(scope="package", autouse=True)
+def old_objects_are_not_looked_at() -> Iterator[None]:
+    """A collection after each test would mostly walk modules."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def nothing_of_the_core_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """After a test there is not a store, record, prefix or view more than before it."""
