@@ -67,7 +67,9 @@ cdef class Terms:
     cdef int renumber(self, const Parts *parts, uint32_t old, uint32_t new) noexcept
     cdef uint32_t posting_at(self, uint64_t hash, const char *text, uint32_t size) noexcept
     cdef uint32_t posting_with(self, uint64_t hash, uint32_t number, uint32_t *at) noexcept
-    cdef int lone_at(self, uint64_t hash, const char *text, uint32_t size, ValueTexts values, uint32_t *at) except -1
+    cdef int lone_at(
+        self, uint64_t hash, const char *text, uint32_t size, ValueTexts values, uint32_t but, uint32_t *at
+    ) except -1
     cdef int forget(self, uint32_t number) noexcept
     cdef Members find(self, bytes term, ValueTexts values) except *
     cdef int rest(self) noexcept

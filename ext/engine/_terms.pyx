@@ -30,6 +30,7 @@ from libc.stdlib cimport qsort
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 cdef enum:
+    NOBODY = 0xFFFFFFFF  # no value's number
     MAX_IDLE = 65536  # bytes of Parts that are kept between writes
 
 cdef extern from *:
@@ -308,7 +309,7 @@ cdef class Terms:
             if set_add(&(<Posting *>self.postings.at[found]).numbers, number) < 0:
                 raise MemoryError
             return 0
-        if not self.lone_at(part.hash, text, part.size, values, &at):
+        if not self.lone_at(part.hash, text, part.size, values, number, &at):
             return table_insert(&self.table, slot_of(part.hash, True, number))
         places_reserve(&self.postings)
         posting = <Posting *>PyMem_Malloc(sizeof(Posting) + part.size)
@@ -428,16 +429,19 @@ cdef class Terms:
         return NO_PLACE
 
     cdef int lone_at(
-        self, uint64_t hash, const char *text, uint32_t size, ValueTexts values, uint32_t *at
+        self, uint64_t hash, const char *text, uint32_t size, ValueTexts values, uint32_t but, uint32_t *at
     ) except -1:
-        """Whether exactly one value has this term, which has no posting; its slot to `at`."""
+        """Whether exactly one value has this term, which has no posting; its slot to `at`. The value `but` has it not:
+        one that is being added, whose other terms are there and whose text cannot be read yet."""
         cdef uint32_t i
+        cdef uint64_t slot
         if self.table.used == 0:
             return False
         at[0] = home_of(&self.table, hash)
         while not is_empty(self.table.slots[at[0]]):
-            if is_tagged(self.table.slots[at[0]], hash) and flag_of(self.table.slots[at[0]]):
-                self.scan(&self.other, values.text_at(<uint32_t>self.table.slots[at[0]]))
+            slot = self.table.slots[at[0]]
+            if is_tagged(slot, hash) and flag_of(slot) and <uint32_t>slot != but:
+                self.scan(&self.other, values.text_at(<uint32_t>slot))
                 for i in range(self.other.count):
                     if (
                         self.other.at[i].hash == hash
@@ -459,7 +463,7 @@ cdef class Terms:
         if found != NO_PLACE:
             members.numbers = &(<Posting *>self.postings.at[found]).numbers
             members.count = members.numbers.count
-        elif self.lone_at(hash, text, size, values, &at):
+        elif self.lone_at(hash, text, size, values, NOBODY, &at):
             members.only = <uint32_t>self.table.slots[at]
             members.count = 1
         return members
