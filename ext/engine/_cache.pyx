@@ -202,10 +202,12 @@ cdef class Cache:
         self.indexes.commit()
         if not change.deletion:
             record.marks |= CURRENT
-            if change.old == NULL and not self.store.namespace(record):
-                self.unscoped += 1
-        elif not self.store.namespace(record):
-            self.unscoped -= 1
+            # One key can be cut in two ways: a name without a namespace may have a slash in it.
+            if change.old == NULL or change.old.prefix != record.prefix:
+                self.unscoped += not self.store.namespace(record)
+                self.unscoped -= change.old != NULL and not self.store.namespace(change.old)
+        else:
+            self.unscoped -= not self.store.namespace(change.old)
         return 0
 
     cdef int stage_columns(self, uint32_t row, Slice *texts) except -1:

@@ -567,3 +567,29 @@ def test_a_value_of_one_row_alone_changes_its_kind() -> None:
     for weight, text in ((7, "7"), ("a", "a"), (1.5, "1.5"), (["b", "c"], "b"), ("d", "d")):
         cache.apply("MODIFIED", {"metadata": {"name": "one"}, "spec": {"weight": weight}})
         assert [obj.key for obj in cache.by_index("weight", text)] == ["one"]
+
+
+def test_an_object_may_have_more_labels_than_slots_tell_apart() -> None:
+    """So many that two terms of one value meet in the bits that a slot keeps of their hash."""
+    labels = {f"label-{number}": "here" for number in range(100_000)}
+    cache = Cache()
+    for _ in range(2):
+        cache.apply("ADDED", {"metadata": {"name": "one", "labels": labels}})
+        labels["label-7"] += "-again"
+    assert cache.index_size("namespace", "") == 1
+    for selector in ("label-0=here", "label-99999", "label-7=here-again"):
+        assert [obj.key for obj in cache.list(label_selector=selector)] == ["one"]
+    assert not cache.list(label_selector="label-7=here") and not cache.list(label_selector="label-100000")
+    cache.apply("DELETED", {"metadata": {"name": "one"}})
+    assert not cache.list(label_selector="label-99999")
+
+
+def test_a_key_that_is_cut_otherwise_is_counted_as_what_it_is_now() -> None:
+    cache = Cache()
+    cache.apply("ADDED", {"metadata": {"name": "a/b"}})
+    cache.apply("MODIFIED", {"metadata": {"name": "b", "namespace": "a"}})
+    assert cache.index_size("namespace", "") == 0
+    cache.apply("DELETED", {"metadata": {"name": "a/b"}})
+    cache.apply("ADDED", {"metadata": {"name": "q", "namespace": "z"}})
+    assert cache.index_size("namespace", "") == 0
+    assert [obj.key for obj in cache.list(field_selector="metadata.name=q")] == ["z/q"]
