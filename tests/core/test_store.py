@@ -570,7 +570,7 @@ def test_wide_maps_with_other_keys_are_packed_as_well() -> None:
     for raw in items:
         cache.apply("ADDED", raw)
     assert [obj.raw for obj in cache.list()] == sorted(items, key=lambda raw: Object(raw).key)
-    assert cache.stats()["store_bytes"] < 0.15 * sum(map(len, items))
+    assert cache.stats()["record_bytes"] < 0.15 * sum(map(len, items))
 
 
 def test_shapes_that_nobody_needs_any_more_make_room() -> None:
