@@ -594,3 +594,13 @@ def test_a_key_that_is_cut_otherwise_is_counted_as_what_it_is_now() -> None:
     cache.apply("ADDED", {"metadata": {"name": "q", "namespace": "z"}})
     assert cache.index_size("namespace", "") == 0
     assert [obj.key for obj in cache.list(field_selector="metadata.name=q")] == ["z/q"]
+
+
+def test_a_replacement_of_the_same_revision_and_other_bytes_is_one() -> None:
+    """A server that lost its data counts anew."""
+    log = WatchLog()
+    cache = Cache(log=log)
+    cache.replace([pod("p0", 5, "n0"), pod("p1", 6, "n1")], 6)
+    cache.replace([pod("p0", 5, "n0"), pod("p1", 6, "n2")], 7)
+    assert [obj.get_path("spec.nodeName") for obj in cache.list()] == ["n0", "n2"]
+    assert [event.key for event in log.cursor(6).next_batch()] == ["a/p1"]

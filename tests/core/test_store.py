@@ -551,11 +551,13 @@ def test_a_name_with_a_slash_and_a_namespace_do_not_meet() -> None:
     cache = Cache()
     slashed = {f"a/b-{number}": item(f"a/b-{number}") for number in range(20)}
     scoped = {f"a/b-{number}": item(f"b-{number}", namespace="a") for number in range(20, 60)}
-    for key, raw in (slashed | scoped).items():
+    for raw in (slashed | scoped).values():
         cache.apply("ADDED", raw)
     for key, raw in (slashed | scoped).items():
         obj = cache.get(key)
-        assert obj is not None and obj.raw == raw and obj.namespace == ("" if key in slashed else "a")
+        assert obj is not None
+        assert obj.raw == raw
+        assert obj.namespace == ("" if key in slashed else "a")
 
 
 def test_wide_maps_with_other_keys_are_packed_as_well() -> None:
@@ -589,8 +591,8 @@ def test_shapes_that_nobody_needs_any_more_make_room() -> None:
     for family in range(900):
         for number in range(2):
             cache.apply("ADDED", item(family, number))
-    for key in cache.keys():
-        cache.apply("DELETED", compact({"metadata": {"name": key}}))
+    for obj in cache.list():
+        cache.apply("DELETED", obj)
     before = cache.nbytes
     for number in range(2000):
         cache.apply("ADDED", other(number))
