@@ -1,7 +1,7 @@
 cimport cython
 from engine._shape cimport Shape
 from engine._template cimport Template
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 
 cdef enum:
@@ -20,7 +20,7 @@ cdef class Catalog:
     cdef uint32_t bucket_mask
     cdef readonly uint32_t shapes
     cdef readonly uint32_t held  # templates
-    cdef uint64_t *seen  # hashes of sections that were met once
+    cdef uint64_t *seen  # hashes of sections that were met once, the low bits of the object's key
     cdef readonly long long bytes
     cdef uint32_t swept  # shapes there were after the last look for idle ones
     cdef uint32_t idle  # shapes that lost their last record since then, as often as it happened
@@ -30,7 +30,7 @@ cdef class Catalog:
 
     cdef Template *known(self, uint32_t number) noexcept
     cdef Shape *find(self, uint64_t hash) noexcept
-    cdef bint meet(self, uint64_t hash) except -1
+    cdef bint meet(self, uint64_t hash, uint16_t key) except -1
     cdef bint has_room(self, long long records_bytes) noexcept
     cdef int add_shape(self, Shape *shape) except -1
     cdef int add(self, Template *template) except -1

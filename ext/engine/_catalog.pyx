@@ -3,11 +3,12 @@
 cimport cython
 from engine._shape cimport Shape, free_shape, shape_bytes
 from engine._template cimport Template, free_template, plain_template
-from libc.stdint cimport uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, realloc
 
 cdef enum:
     FIRST_BUCKETS = 64  # a power of two
+    KEY_BITS = 16
     SEEN = 4096  # sections met once that are remembered; a power of two
     LEAST_BYTES = 32 << 20  # that shapes and templates may always take
     BYTES_SHARE = 2  # and this part of what the records take
@@ -53,8 +54,9 @@ cdef class Catalog:
             shape = shape.next
         return shape
 
-    cdef bint meet(self, uint64_t hash) except -1:
-        """Whether a section like this was met lately. What comes once needs no shape."""
+    cdef bint meet(self, uint64_t hash, uint16_t key) except -1:
+        """Whether a section like this was met lately in another object (`key`: some bits of its key's hash). What only
+        one object has needs no shape."""
         cdef uint64_t *place
         if self.seen == NULL:
             self.seen = <uint64_t *>calloc(SEEN, sizeof(uint64_t))
@@ -62,9 +64,9 @@ cdef class Catalog:
                 raise MemoryError
             self.bytes += SEEN * sizeof(uint64_t)
         place = &self.seen[(hash >> 32) & (SEEN - 1)]
-        if place[0] == hash:
-            return True
-        place[0] = hash
+        if (place[0] ^ hash) >> KEY_BITS == 0:
+            return <uint16_t>place[0] != key
+        place[0] = hash >> KEY_BITS << KEY_BITS | key
         return False
 
     cdef bint has_room(self, long long records_bytes) noexcept:
@@ -118,8 +120,10 @@ cdef class Catalog:
         if self.free_number == NO_TEMPLATE:
             if self.count == self.capacity:
                 wider = min(self.capacity + self.capacity // 2 + FIRST_BUCKETS, <uint32_t>NO_TEMPLATE)
-                templates = <Template **>realloc(self.templates, wider * sizeof(Template *))
-                if templates == NULL or self.count == wider:
+                templates = NULL
+                if self.count < wider:
+                    templates = <Template **>realloc(self.templates, wider * sizeof(Template *))
+                if templates == NULL:
                     free_template(template)
                     raise MemoryError
                 self.bytes += (wider - self.capacity) * sizeof(Template *)

@@ -11,6 +11,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
+cdef enum:
+    MAX_IDLE = 4 << 20  # bytes of scratch that are kept from one object to the next
+
 cdef char *text = NULL  # scratch of text_size bytes
 cdef Py_ssize_t text_size = 0
 
@@ -82,7 +85,7 @@ cdef char *text_room(Py_ssize_t size) except NULL:
     """Scratch, which is good until the next call."""
     global text, text_size
     cdef char *wider
-    if size > text_size or text == NULL:
+    if size > text_size or text == NULL or text_size > MAX_IDLE:
         wider = <char *>realloc(text, size + 1)
         if wider == NULL:
             raise MemoryError

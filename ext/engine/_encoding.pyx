@@ -9,11 +9,11 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport section_text, set_key
 from engine._json cimport Slice, loads_exact
-from engine._keys cimport MAX_KEY, Keys, Prefix, revision_of, stem_of, text_of
+from engine._keys cimport MAX_KEY, Keys, Prefix, hash_of, revision_of, stem_of, text_of
 from engine._packing cimport AFFIXED, INTEGER, Memory, begin, remember, write_varint
 from engine._path cimport Path
 from engine._record cimport Record, rest_of, template_number
-from engine._scan cimport NO_FAULT, OBJECT, STRING, Fault, Tape, fault_of, find_path, scan
+from engine._scan cimport NO_FAULT, OBJECT, STRING, Fault, Tape, Token, clear_tape, fault_of, find_path, scan
 from engine._shape cimport (
     BY_NAME,
     BY_NAMESPACE,
@@ -63,6 +63,7 @@ cdef enum:
     PACKED_OVERHEAD = 24  # bytes that a packed value takes at most beyond its own
     SECTION_OVERHEAD = 128  # and a section beyond its values
     FIRST_ROOM = 1 << 16
+    MAX_IDLE = 4 << 20  # bytes of scratch that are kept from one object to the next
 
 cdef Encoding *encoding = <Encoding *>calloc(1, sizeof(Encoding))
 
@@ -194,6 +195,10 @@ cdef int let_go(Catalog catalog) noexcept:
         if encoding.parts[i].template != NULL:
             catalog.drop(encoding.parts[i].template)
             encoding.parts[i].template = NULL
+    if encoding.capacity > MAX_IDLE:
+        make_room(0)
+    if encoding.tape.capacity > MAX_IDLE // <Py_ssize_t>sizeof(Token):
+        clear_tape(&encoding.tape)
     return 0
 
 
@@ -266,8 +271,9 @@ cdef int scan_object(Record *hint, Catalog catalog, Keys keys, list paths, long 
     cdef uint64_t frame
     cdef uint32_t i
     cdef Py_ssize_t path, token
-    cdef Fault fault = scan(encoding.data, encoding.size, &encoding.tape)
+    cdef Fault fault
     let_go(catalog)
+    fault = scan(encoding.data, encoding.size, &encoding.tape)
     if fault != NO_FAULT:
         raise fault_of(fault, &encoding.tape, encoding.data, encoding.size)
     if encoding.tape.tokens[0].kind != OBJECT:
@@ -352,7 +358,8 @@ cdef Shape *make_shape(uint32_t number, const Section *section, uint64_t frame, 
                        long long record_bytes) except? NULL:
     """A new shape when the section's structure was met before and there is room; else NULL."""
     cdef Shape *shape
-    if not catalog.meet(section.hash) or not catalog.has_room(record_bytes):
+    cdef uint16_t key = <uint16_t>hash_of(encoding.key, encoding.key_size)
+    if not catalog.meet(section.hash, key) or not catalog.has_room(record_bytes):
         return NULL
     shape = new_shape(encoding.data, &encoding.tape, section, number, frame)
     if shape == NULL:
@@ -511,7 +518,7 @@ cdef int read_object(const char *data, Py_ssize_t size, Record *hint, Catalog ca
 
 cdef int make_room(Py_ssize_t size) except -1:
     cdef uint8_t *wider
-    if size <= encoding.capacity:
+    if 0 < size <= encoding.capacity:
         return 0
     size += size // 2 + FIRST_ROOM
     encoding.capacity = 0

@@ -49,3 +49,4 @@ cdef Py_ssize_t stem_of(const char *key, Py_ssize_t size, Py_ssize_t namespace_s
 cdef Slice text_of(Slice value) noexcept nogil
 cdef int64_t revision_of(Slice value) noexcept nogil
 cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out) noexcept nogil
+cdef uint32_t hash_of(const char *text, Py_ssize_t size) noexcept nogil

@@ -94,7 +94,7 @@ cdef Py_ssize_t stem_of(const char *key, Py_ssize_t size, Py_ssize_t namespace_s
 # --- Prefixes ---------------------------------------------------------------------------------------------------------
 
 
-cdef inline uint32_t hash_of(const char *text, Py_ssize_t size) noexcept nogil:
+cdef uint32_t hash_of(const char *text, Py_ssize_t size) noexcept nogil:
     return <uint32_t>_Py_HashBytes(text, size)
 
 

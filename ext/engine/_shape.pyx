@@ -11,11 +11,15 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+cdef extern from "Python.h":
+    Py_hash_t _Py_HashBytes(const void *data, Py_ssize_t size) noexcept nogil
+
 cdef enum:
     MANAGED_FIELDS = 13  # length of the name
     METADATA = 8
 
 cdef uint64_t MIX = 0x9E3779B97F4A7C15
+cdef uint64_t SECRET = <uint64_t>_Py_HashBytes(b"shapes", len(b"shapes"))  # another in each process
 
 
 # --- Sections ---------------------------------------------------------------------------------------------------------
@@ -93,7 +97,7 @@ cdef uint32_t sections_of(const char *data, Py_ssize_t size, const Tape *tape, u
     """Cuts an object into at most MAX_SECTIONS sections; returns their number. Its keys must be pinned."""
     cdef uint32_t count = 0, member = 1, value, fields, i
     cdef uint32_t[MAX_SECTIONS] ends, lasts
-    cdef uint64_t hash = mixed(MIX, seed)
+    cdef uint64_t hash = mixed(SECRET, seed)
     while member < tape.tokens[0].next:
         value = member + 1
         hash = hash_text(mixed(hash, count), data + tape.tokens[member].start,
