@@ -39,6 +39,7 @@ from engine._shape cimport (
 from engine._template cimport (
     Stop,
     Template,
+    ends_of,
     free_template,
     keys_fit,
     learn,
@@ -485,8 +486,8 @@ cdef Template *worthwhile(Template *common, Template *present, Shape *shape) noe
     cdef uint32_t own, old
     if common == NULL:
         return NULL
-    own = common.ends[common.values - 1] if common.values else 0
-    old = present.ends[present.values - 1] if present.values else 0
+    own = ends_of(common)[common.values - 1] if common.values else 0
+    old = ends_of(present)[present.values - 1] if present.values else 0
     if own <= old + COMMON_BYTES:
         free_template(common)
         if shape.barren < PATIENCE:

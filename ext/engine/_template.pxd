@@ -10,11 +10,21 @@ cdef struct Template:
     uint32_t refs  # records
     uint32_t successor  # the number of the template that took over when an object left this one; a hint
     uint32_t values
-    uint32_t size  # bytes allocated
+    uint32_t size  # bytes allocated: behind this the tokens, the end of each text, the texts
     Shape *shape
-    uint16_t *tokens
-    uint16_t *ends  # of each text, counted from the first
-    char *texts
+
+
+cdef inline uint16_t *tokens_of(const Template *template) noexcept nogil:
+    return <uint16_t *>(<char *>template + sizeof(Template))
+
+
+cdef inline uint16_t *ends_of(const Template *template) noexcept nogil:
+    """Where each text ends, counted from the first."""
+    return tokens_of(template) + template.values
+
+
+cdef inline char *texts_of(const Template *template) noexcept nogil:
+    return <char *>(ends_of(template) + template.values)
 
 
 cdef struct Stop:

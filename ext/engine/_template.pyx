@@ -117,9 +117,9 @@ cdef inline const char *value_end(uint8_t role, const char *p, const char *end) 
 
 cdef inline Slice own_text(const Template *template, uint32_t value) noexcept nogil:
     cdef Slice text
-    cdef uint32_t start = template.ends[value - 1] if value else 0
-    text.start = template.texts + start
-    text.size = template.ends[value] - start
+    cdef uint32_t start = ends_of(template)[value - 1] if value else 0
+    text.start = texts_of(template) + start
+    text.size = ends_of(template)[value] - start
     return text
 
 
@@ -153,7 +153,7 @@ cdef const char *match(const Template *template, const char *p, const char *end,
     walk.count = walk.misses = walk.missed_bytes = 0
     while True:
         varying_token = shape.ordered[vary] if vary < shape.varying else shape.tokens
-        value_token = template.tokens[value] if value < template.values else shape.tokens
+        value_token = tokens_of(template)[value] if value < template.values else shape.tokens
         token = min(varying_token, value_token)
         run = (shape.token[token].start if token < shape.tokens else shape.size) - at
         same = same_bytes(shape.text + at, p, min(run, end - p))
@@ -300,9 +300,6 @@ cdef Template *allocate_template(Shape *shape, uint32_t values, uint32_t text) n
     template.size = size
     template.shape = shape
     template.values = values
-    template.tokens = <uint16_t *>(<char *>template + sizeof(Template))
-    template.ends = template.tokens + values
-    template.texts = <char *>(template.ends + values)
     return template
 
 
@@ -349,10 +346,10 @@ cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling) 
     for i in range(walk.count):
         if shared(shape, walk, sibling, i):
             size = walk.stops[i].end - walk.stops[i].start
-            memcpy(template.texts + text, walk.stops[i].start, size)
+            memcpy(texts_of(template) + text, walk.stops[i].start, size)
             text += size
-            template.tokens[values] = walk.stops[i].token
-            template.ends[values] = <uint16_t>text
+            tokens_of(template)[values] = walk.stops[i].token
+            ends_of(template)[values] = <uint16_t>text
             values += 1
     return template
 
@@ -412,9 +409,9 @@ cdef inline Slice expected_at(const Shape *shape, const Template *template, cons
                               const Known *known, const Slice *varied) noexcept nogil:
     """What is expected at a varying token; `value` moves along the template's own values."""
     cdef uint32_t token = vary.token
-    while value[0] < template.values and template.tokens[value[0]] < token:
+    while value[0] < template.values and tokens_of(template)[value[0]] < token:
         value[0] += 1
-    if value[0] < template.values and template.tokens[value[0]] == token:
+    if value[0] < template.values and tokens_of(template)[value[0]] == token:
         return own_text(template, value[0])
     if vary.rule == BY_TEMPLATE:
         return shape_text(shape, token)
@@ -470,9 +467,9 @@ cdef uint8_t *pack_section(const Template *template, const Walk *walk, const Kno
             codes[number >> 2] |= <uint8_t>(code << (2 * (number & 3)))
             remember(memory, text)
         elif not walk.stops[i].matched:
-            while value < template.values and template.tokens[value] < token:
+            while value < template.values and tokens_of(template)[value] < token:
                 value += 1
-            if value < template.values and template.tokens[value] == token:
+            if value < template.values and tokens_of(template)[value] == token:
                 expected = own_text(template, value)
             else:
                 expected = shape_text(shape, token)
@@ -522,8 +519,8 @@ cdef const uint8_t *unpack_section(const Template *template, const uint8_t *p, c
         while vary < shape.varying and shape.order[vary] >= varying:
             vary += 1
         token = shape.ordered[vary] if vary < shape.varying else shape.tokens
-        if value < template.values and template.tokens[value] < token:
-            token = template.tokens[value]
+        if value < template.values and tokens_of(template)[value] < token:
+            token = tokens_of(template)[value]
         if missed_token < token:
             token = missed_token
         if token == shape.tokens:
@@ -534,7 +531,7 @@ cdef const uint8_t *unpack_section(const Template *template, const uint8_t *p, c
         text.start = out[0]
         number = shape.token[token].varying
         if token == missed_token:
-            if value < template.values and template.tokens[value] == token:
+            if value < template.values and tokens_of(template)[value] == token:
                 expected = own_text(template, value)
             else:
                 expected = shape_text(shape, token)
@@ -561,7 +558,7 @@ cdef const uint8_t *unpack_section(const Template *template, const uint8_t *p, c
             expected = own_text(template, value)
             memcpy(out[0], expected.start, expected.size)
             text.size = expected.size
-        if value < template.values and template.tokens[value] == token:
+        if value < template.values and tokens_of(template)[value] == token:
             value += 1
         out[0] += text.size
 
