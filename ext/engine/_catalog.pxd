@@ -16,6 +16,8 @@ cdef class Catalog:
     cdef uint32_t count  # of numbers ever given
     cdef uint32_t capacity
     cdef uint32_t free_number  # the first, or NO_TEMPLATE
+    cdef uint32_t *chains  # of templates with values, by what they say: the first one's number
+    cdef uint32_t chain_mask
     cdef Shape **buckets
     cdef uint32_t bucket_mask
     cdef readonly uint32_t shapes
@@ -34,6 +36,8 @@ cdef class Catalog:
     cdef bint has_room(self, long long records_bytes) noexcept
     cdef int add_shape(self, Shape *shape) except -1
     cdef int add(self, Template *template) except -1
+    cdef Template *equal(self, const Template *template) noexcept
+    cdef int widen_chains(self) except -1
     cdef int drop(self, Template *template) noexcept
     cdef int sweep(self) noexcept
     cdef int remove_shape(self, Shape *shape) noexcept

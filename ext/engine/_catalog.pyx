@@ -1,17 +1,25 @@
 """The shapes and templates of one store."""
 
 cimport cython
+from engine._keys cimport hash_of
 from engine._shape cimport Shape, free_shape, shape_bytes
-from engine._template cimport Template, free_template, plain_template
+from engine._template cimport Template, free_template, plain_template, tokens_of
 from libc.stdint cimport uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memset
 
 cdef enum:
     FIRST_BUCKETS = 64  # a power of two
+    EMPTY = 0xFF  # each byte of NONE
+    NONE = 0xFFFFFFFF  # the end of a chain
     KEY_BITS = 16
     SEEN = 4096  # sections met once that are remembered; a power of two
     LEAST_BYTES = 32 << 20  # that shapes and templates may always take
     BYTES_SHARE = 2  # and this part of what the records take
+
+
+cdef inline uint32_t chain_of(const Template *template) noexcept nogil:
+    return hash_of(<const char *>tokens_of(template), template.size - sizeof(Template))
 
 
 @cython.final
@@ -23,6 +31,13 @@ cdef class Catalog:
             raise MemoryError
         self.bucket_mask = FIRST_BUCKETS - 1
         self.bytes = FIRST_BUCKETS * sizeof(Shape *)
+
+        self.chains = <uint32_t *>malloc(FIRST_BUCKETS * sizeof(uint32_t))
+        if self.chains == NULL:
+            raise MemoryError
+        memset(self.chains, EMPTY, FIRST_BUCKETS * sizeof(uint32_t))
+        self.chain_mask = FIRST_BUCKETS - 1
+        self.bytes += FIRST_BUCKETS * sizeof(uint32_t)
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -40,6 +55,7 @@ cdef class Catalog:
                     shape = after
         free(self.templates)
         free(self.buckets)
+        free(self.chains)
         free(self.seen)
 
     cdef Template *known(self, uint32_t number) noexcept:
@@ -117,6 +133,12 @@ cdef class Catalog:
         """Takes it over and numbers it. On MemoryError it is freed."""
         cdef Template **templates
         cdef uint32_t wider
+        if self.held > self.chain_mask:
+            try:
+                self.widen_chains()
+            except MemoryError:
+                free_template(template)
+                raise
         if self.free_number == NO_TEMPLATE:
             if self.count == self.capacity:
                 wider = min(self.capacity + self.capacity // 2 + FIRST_BUCKETS, <uint32_t>NO_TEMPLATE)
@@ -135,13 +157,53 @@ cdef class Catalog:
             template.number = self.free_number
             self.free_number = <uint32_t>(<uintptr_t>self.templates[template.number] >> 1)
         template.successor = NO_TEMPLATE
+        if template.values:
+            template.next = self.chains[chain_of(template) & self.chain_mask]
+            self.chains[chain_of(template) & self.chain_mask] = template.number
         self.templates[template.number] = template
         template.shape.templates += 1
         self.held += 1
         self.bytes += template.size
         return 0
 
+    cdef Template *equal(self, const Template *template) noexcept:
+        """The template of the same shape that says the same, or NULL."""
+        cdef uint32_t number = self.chains[chain_of(template) & self.chain_mask]
+        cdef Template *other
+        while number != NONE:
+            other = self.templates[number]
+            if other.shape == template.shape and other.size == template.size and other.values == template.values and (
+                memcmp(tokens_of(other), tokens_of(template), template.size - sizeof(Template)) == 0
+            ):
+                return other
+            number = other.next
+        return NULL
+
+    cdef int widen_chains(self) except -1:
+        cdef uint32_t mask = 2 * self.chain_mask + 1, number
+        cdef uint32_t *chains = <uint32_t *>malloc((<size_t>mask + 1) * sizeof(uint32_t))
+        cdef Template *template
+        if chains == NULL:
+            raise MemoryError
+        memset(chains, EMPTY, (<size_t>mask + 1) * sizeof(uint32_t))
+        for number in range(self.count):
+            template = self.known(number)
+            if template != NULL and template.values:
+                template.next = chains[chain_of(template) & mask]
+                chains[chain_of(template) & mask] = number
+        free(self.chains)
+        self.bytes += (mask - self.chain_mask) * sizeof(uint32_t)
+        self.chains = chains
+        self.chain_mask = mask
+        return 0
+
     cdef int release(self, Template *template) noexcept:
+        cdef uint32_t *place
+        if template.values:
+            place = &self.chains[chain_of(template) & self.chain_mask]
+            while place[0] != template.number:
+                place = &self.templates[place[0]].next
+            place[0] = template.next
         self.templates[template.number] = <Template *>(<uintptr_t>self.free_number << 1 | 1)
         self.free_number = template.number
         template.shape.templates -= 1

@@ -421,6 +421,7 @@ cdef int share_values(Record *hint, Catalog catalog, Keys keys) except -1:
     """Gives siblings a template with what they have in common, where that is worth it."""
     cdef Part *part
     cdef Template *common
+    cdef Template *known
     cdef uint32_t i
     for i in range(encoding.count):
         part = &encoding.parts[i]
@@ -433,7 +434,12 @@ cdef int share_values(Record *hint, Catalog catalog, Keys keys) except -1:
             common = common_of_move(hint, i, catalog)
         if common == NULL:
             continue
-        catalog.add(common)
+        known = catalog.equal(common)
+        if known != NULL:
+            free_template(common)
+            common = known
+        else:
+            catalog.add(common)
         if walk_along(common, i, part.start):
             choose(catalog, i, common)
             if encoding.same:
@@ -463,13 +469,14 @@ cdef Template *common_with(Record *hint, uint32_t number, Catalog catalog, Keys 
         return NULL
     if match(plain, part.start, encoding.data + encoding.size, &part.walk) == NULL:
         return NULL
-    common = template_of(shape, &part.walk, &encoding.other)
+    common = template_of(shape, &part.walk, &encoding.other, NULL)
     match(part.template, part.start, encoding.data + encoding.size, &part.walk)
     return worthwhile(common, part.template, shape)
 
 
 cdef Template *common_of_move(Record *hint, uint32_t number, Catalog catalog) except? NULL:
-    """The same for an object that moved from one shape to another, as an object of the same template did before it."""
+    """The same for an object that moved from one shape to another: what its template had said before it still says of
+    its siblings."""
     cdef Part *part = &encoding.parts[number]
     cdef Shape *shape = part.template.shape
     cdef Template *origin
@@ -478,7 +485,7 @@ cdef Template *common_of_move(Record *hint, uint32_t number, Catalog catalog) ex
     origin = catalog.get(template_number(hint, number))
     if origin.values == 0:
         return NULL
-    return worthwhile(template_of(shape, &part.walk, &part.walk), part.template, shape)
+    return worthwhile(template_of(shape, &part.walk, NULL, origin), part.template, shape)
 
 
 cdef Template *worthwhile(Template *common, Template *present, Shape *shape) noexcept:

@@ -10,6 +10,7 @@ cdef struct Template:
     uint32_t refs  # records
     uint32_t successor  # the number of the template that took over when an object left this one; a hint
     uint32_t values
+    uint32_t next  # the number of the next one in its bucket of the catalog
     uint32_t size  # bytes allocated: behind this the tokens, the end of each text, the texts
     Shape *shape
 
@@ -51,7 +52,7 @@ cdef struct Known:
 
 
 cdef Template *plain_template(Shape *shape) noexcept nogil
-cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling) noexcept nogil
+cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling, const Template *owner) noexcept nogil
 cdef void free_template(Template *template) noexcept nogil
 cdef const char *match(const Template *template, const char *p, const char *end, Walk *walk) noexcept nogil
 cdef bint keys_fit(const Template *template, const Walk *walk) noexcept nogil

@@ -311,29 +311,43 @@ cdef Template *plain_template(Shape *shape) noexcept nogil:
     return allocate_template(shape, 0, 0)
 
 
-cdef inline bint shared(const Shape *shape, const Walk *walk, const Walk *sibling, uint32_t stop) noexcept nogil:
-    """Whether siblings have the same at a stop of the first one's walk, which nothing else foretells."""
+cdef inline bint has_text(const Template *template, const char *text, Py_ssize_t size) noexcept nogil:
+    cdef uint32_t value
+    cdef Slice own
+    for value in range(template.values):
+        own = own_text(template, value)
+        if own.size == size and memcmp(own.start, text, size) == 0:
+            return True
+    return False
+
+
+cdef inline bint shared(const Shape *shape, const Walk *walk, const Walk *sibling, const Template *owner,
+                        uint32_t stop) noexcept nogil:
+    """Whether siblings have the same at a stop of the first one's walk, which nothing else foretells. Of the sibling
+    there is its walk, or a template that says what its owner's objects have in common."""
     cdef uint32_t token = walk.stops[stop].token
     cdef Py_ssize_t size = walk.stops[stop].end - walk.stops[stop].start
     cdef uint8_t varying = shape.token[token].varying
     cdef Slice other
-    if varying != NOT_VARYING and (shape.vary[varying].rule != BY_TEMPLATE or sibling == walk):
-        return False  # by its own walk alone nothing can be said of what varies
+    if varying != NOT_VARYING and (shape.vary[varying].rule != BY_TEMPLATE or sibling == NULL):
+        return False
     other = shape_text(shape, token)
     if other.size == size and memcmp(other.start, walk.stops[stop].start, size) == 0:
         return False
+    if sibling == NULL:
+        return has_text(owner, walk.stops[stop].start, size)
     other = current(shape, sibling, token)
     return other.size == size and memcmp(other.start, walk.stops[stop].start, size) == 0
 
 
-cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling) noexcept nogil:
-    """A template of what two sections have in common, both walked over by the shape's plain template. NULL when memory
-    is out or the common values are too long."""
+cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling, const Template *owner) noexcept nogil:
+    """A template of what two sections have in common, both walked over by the shape's plain template; without a sibling
+    (NULL) of what is a value of `owner` too. NULL when memory is out or the common values are too long."""
     cdef uint32_t i, values = 0
     cdef Py_ssize_t size, text = 0
     cdef Template *template
     for i in range(walk.count):
-        if shared(shape, walk, sibling, i):
+        if shared(shape, walk, sibling, owner, i):
             values += 1
             text += walk.stops[i].end - walk.stops[i].start
     if text > 65535:
@@ -344,7 +358,7 @@ cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling) 
     values = 0
     text = 0
     for i in range(walk.count):
-        if shared(shape, walk, sibling, i):
+        if shared(shape, walk, sibling, owner, i):
             size = walk.stops[i].end - walk.stops[i].start
             memcpy(texts_of(template) + text, walk.stops[i].start, size)
             text += size

@@ -597,3 +597,30 @@ def test_shapes_that_nobody_needs_any_more_make_room() -> None:
     for number in range(2000):
         cache.apply("ADDED", other(number))
     assert cache.nbytes - before < 0.3 * sum(len(other(number)) for number in range(2000))
+
+
+def test_changes_back_and_forth_make_no_template_for_each_object() -> None:
+    """What objects of one owner share is said once for each shape they take, however often they move between shapes."""
+
+    def item(owner: int, number: int, state: int) -> bytes:
+        started = {"running": {"startedAt": f"2026-01-01T00:{number % 60:02}:{owner:02}Z"}}
+        ended = {"terminated": {"containerID": f"containerd://{number:032x}{owner:032x}", "exitCode": number % 3}}
+        status = {
+            "phase": "Running",
+            "containers": [
+                {"name": f"container-of-{owner}", "image": f"registry.example/team/image-{owner}:1.{owner}"}
+            ],
+            "state": [started, {**ended, **started}, {"waiting": {"reason": "CrashLoopBackOff"}, **ended}][state],
+        }
+        return compact({"metadata": {"name": f"web{owner}-{number:05}", "namespace": "d"}, "status": status})
+
+    cache = Cache()
+    random = Random(1)
+    for owner in range(10):
+        cache.apply_batch([("ADDED", item(owner, number, 0)) for number in range(50)])
+    for _ in range(3_000):
+        owner, number = random.randrange(10), random.randrange(50)
+        raw = item(owner, number, random.randrange(3))
+        cache.apply("MODIFIED", raw)
+        assert cache.get(f"d/web{owner}-{number:05}").raw == raw
+    assert cache.stats()["templates"] < 10 * 3 * 3
