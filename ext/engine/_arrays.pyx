@@ -3,7 +3,6 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from engine._columns cimport NO_VALUE, SINGLE, Column, number_of
-from engine._object cimport Object, value_in
 from engine._path cimport Path
 from engine._selectors cimport text_of_field
 from libc.stdint cimport uint32_t
@@ -64,10 +63,6 @@ cdef tuple typed(list values, Path path):
 cdef object frozen(object array):
     array.flags.writeable = False
     return array
-
-
-cdef object column_of(list objects, Path path):
-    return frozen(typed([value_in(<Object>obj, path) for obj in objects], path)[0])
 
 
 cdef tuple array_of(Column column, const uint32_t *rows, Py_ssize_t count):
