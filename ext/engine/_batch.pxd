@@ -4,6 +4,7 @@ from engine._json cimport Slice
 from engine._object cimport Object
 from engine._rows cimport Rows
 from engine._store cimport Record, Store
+from libc.stdint cimport uint32_t
 
 
 cdef struct Pending:
@@ -11,7 +12,20 @@ cdef struct Pending:
     Record *record  # the new state, or the last one of a deletion; held. NULL: nothing is left to do
     Record *old  # what the change displaced, held; NULL: nothing, or it is not made yet
     Py_hash_t hash  # of its key
+    uint32_t row  # where its older version stands, if that is known; else NO_ROW
     bint deletion
+
+
+cdef enum:
+    AHEAD = 16  # items of which something is known before they are encoded; a power of two
+    SHORT_KEY = 320  # bytes of a key that is looked up before its object is encoded: more than names can have
+
+
+cdef struct Coming:
+    # An item that will be encoded.
+    Py_hash_t hash
+    Py_ssize_t size  # of its key, as it seems; -1: not known
+    char[SHORT_KEY] key
 
 
 cdef struct Block:
@@ -39,13 +53,15 @@ cdef class Batch:
     cdef Block *blocks  # the newest first
 
     cdef int add(self, object item, bint deletion) except -1
+    cdef int add_all(self, list items, list deletions) except -1
     cdef int add_removal(self, Record *record, Py_hash_t hash) except -1
     cdef int widen(self) except -1
     cdef int shorten(self, Py_ssize_t count) except -1
 
     # Inside.
-    cdef Record *encode(self, bytes data) except NULL
-    cdef Record *hint_for(self, const char *key, Py_ssize_t size) noexcept
+    cdef int add_known(self, object item, bint deletion, const Coming *coming) except -1
+    cdef Record *encode(self, bytes data, const Coming *coming, uint32_t *row) except NULL
+    cdef Record *hint_for(self, const Coming *coming, uint32_t *row) noexcept
     cdef int reserve(self) except -1
     cdef int find_texts(self, Py_ssize_t change, Record *record, bint deletion, bint is_new, Object obj) except -1
     cdef int find_values(self, Py_ssize_t change, Py_ssize_t first, Record *record, bint is_new) except -1

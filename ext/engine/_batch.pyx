@@ -2,19 +2,32 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.object cimport PyObject
 from engine._indexes cimport Index, Indexes
 from engine._json cimport Slice
-from engine._keytable cimport hash_of
+from engine._keytable cimport hash_of, prefetch
 from engine._object cimport Object, bind, raw_of, view_of
 from engine._rows cimport Rows
-from engine._store cimport MAX_KEY, Record, Store, hold, peek_key
+from engine._store cimport MAX_KEY, NO_ROW, Record, Store, hold, peek_key
 from engine._views cimport encoded
+from libc.stdint cimport uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from collections.abc import Mapping
 
 cdef enum:
+    LINE = 64  # bytes that memory gives at once
+    HEAD_LINES = 5
+    RECORD_LINES = 4
+    # Steps until an item's key is looked at, its older version found, what that refers to expected, and what its next
+    # version may refer to; and until it is encoded.
+    TO_LOOK = 3
+    TO_FIND = 6
+    TO_EXPECT = 9
+    TO_EXPECT_NEXT = 12
+    TO_ENCODE = 15
     FIRST_ROOM = 4
     FIRST_BLOCK = 512  # bytes
     MAX_BLOCK = 1 << 18
@@ -34,6 +47,44 @@ cdef bint are_siblings(const char *left, Py_ssize_t left_size, const char *right
     while size and right[size - 1] != c"-":
         size -= 1
     return 0 < size <= left_size and memcmp(left, right, size) == 0
+
+
+# --- Ahead ------------------------------------------------------------------------------------------------------------
+
+
+cdef inline void fetch(const void *address, int lines) noexcept nogil:
+    cdef int i
+    for i in range(lines):
+        prefetch(<const char *>address + i * LINE)
+
+
+cdef inline void fetch_head(PyObject *item) noexcept:
+    """Of bytes, up to where the key is as a rule."""
+    fetch(item, HEAD_LINES)
+
+
+cdef inline bytes text_of(object item):
+    """What will be encoded, if that is known before it is asked for."""
+    if type(item) is bytes:
+        return <bytes>item
+    return (<Object>item).data if type(item) is Object and (<Object>item).record == NULL else None
+
+
+cdef inline void fetch_text(object item):
+    cdef bytes text = text_of(item)
+    if text is not None:
+        fetch(<PyObject *>text, <int>(PyBytes_GET_SIZE(text) // LINE))
+
+
+cdef int look_at(object item, Coming *coming) except -1:
+    """What seems to be the key of an item that will be encoded."""
+    cdef bytes data = text_of(item)
+    coming.size = -1
+    if data is not None:
+        coming.size = peek_key(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), coming.key, SHORT_KEY)
+        if coming.size > 0:
+            coming.hash = hash_of(coming.key, coming.size)
+    return 0
 
 
 @cython.final
@@ -64,30 +115,80 @@ cdef class Batch:
 
     cdef int add(self, object item, bint deletion) except -1:
         """Encodes an item and asks the index functions about it; all that can be wrong with it is found here."""
+        cdef Coming coming
+        look_at(item, &coming)
+        return self.add_known(item, deletion, &coming)
+
+    cdef int add_all(self, list items, list deletions) except -1:
+        """The same for each, with `deletions` None for none. What the next ones need is read from memory meanwhile:
+        objects at random over millions would wait for it a dozen times each."""
+        cdef Py_ssize_t count = PyList_GET_SIZE(items), i
+        cdef Record *record
+        cdef Coming *coming
+        cdef Coming *ring = <Coming *>PyMem_Malloc(AHEAD * sizeof(Coming))
+        if ring == NULL:
+            raise MemoryError
+        try:
+            for i in range(count + TO_ENCODE):
+                if i < count:
+                    fetch_head(PyList_GET_ITEM(items, i))
+                if TO_LOOK <= i < count + TO_LOOK:
+                    coming = &ring[(i - TO_LOOK) & (AHEAD - 1)]
+                    look_at(<object>PyList_GET_ITEM(items, i - TO_LOOK), coming)
+                    if coming.size > 0:
+                        self.rows.keys.expect(coming.hash)
+                if TO_FIND <= i < count + TO_FIND:
+                    coming = &ring[(i - TO_FIND) & (AHEAD - 1)]
+                    if coming.size > 0:
+                        fetch(self.rows.keys.guess(coming.hash), RECORD_LINES)
+                if TO_EXPECT <= i < count + TO_EXPECT:
+                    coming = &ring[(i - TO_EXPECT) & (AHEAD - 1)]
+                    record = self.rows.keys.guess(coming.hash) if coming.size > 0 else NULL
+                    if record != NULL:
+                        self.store.expect(record)
+                if TO_EXPECT_NEXT <= i < count + TO_EXPECT_NEXT:
+                    coming = &ring[(i - TO_EXPECT_NEXT) & (AHEAD - 1)]
+                    record = self.rows.keys.guess(coming.hash) if coming.size > 0 else NULL
+                    if record != NULL:
+                        self.store.expect_next(record)
+                if TO_ENCODE - 1 <= i < count + TO_ENCODE - 1:
+                    fetch_text(<object>PyList_GET_ITEM(items, i - TO_ENCODE + 1))
+                if i >= TO_ENCODE:
+                    self.add_known(
+                        <object>PyList_GET_ITEM(items, i - TO_ENCODE),
+                        deletions is not None and <object>PyList_GET_ITEM(deletions, i - TO_ENCODE),
+                        &ring[(i - TO_ENCODE) & (AHEAD - 1)],
+                    )
+        finally:
+            PyMem_Free(ring)
+        return 0
+
+    cdef int add_known(self, object item, bint deletion, const Coming *coming) except -1:
         cdef Object obj = None
         cdef Record *record
         cdef Pending *change
         cdef char[MAX_KEY] key
         cdef bint is_new = True
         cdef bytes raw  # `find_texts` reads what the store found in it
+        cdef uint32_t row = NO_ROW
         self.reserve()
         if type(item) is Object:
             obj = <Object>item
             is_new = obj.record == NULL or obj.store is not self.store
             if is_new:
                 raw = raw_of(obj)
-                record = self.encode(raw)
+                record = self.encode(raw, coming, &row)
             else:
                 record = hold(obj.record)
             bind(obj, self.store, record)
         elif type(item) is bytes:
-            record = self.encode(<bytes>item)
+            record = self.encode(<bytes>item, coming, &row)
         elif isinstance(item, (bytearray, memoryview)):
             raw = bytes(item)
-            record = self.encode(raw)
+            record = self.encode(raw, coming, &row)
         elif isinstance(item, Mapping):
             raw = encoded(item)
-            record = self.encode(raw)
+            record = self.encode(raw, coming, &row)
         else:
             raise ValueError(f"expected a JSON object, not {type(item).__name__}")
         try:
@@ -98,7 +199,11 @@ cdef class Batch:
         change = &self.changes[self.count]
         change.record = record
         change.old = NULL
-        change.hash = hash_of(key, self.store.copy_key(record, key))
+        if coming.size > 0 and self.store.is_key(record, coming.key, coming.size):
+            change.hash = coming.hash
+        else:
+            change.hash = hash_of(key, self.store.copy_key(record, key))
+        change.row = row
         change.deletion = deletion
         self.count += 1
         return 0
@@ -109,33 +214,35 @@ cdef class Batch:
         self.changes[self.count].record = hold(record)
         self.changes[self.count].old = NULL
         self.changes[self.count].hash = hash
+        self.changes[self.count].row = record.row
         self.changes[self.count].deletion = True
         self.count += 1
         return 0
 
-    cdef Record *encode(self, bytes data) except NULL:
-        cdef char[MAX_KEY] key
-        cdef Py_ssize_t size = peek_key(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), key)
+    cdef Record *encode(self, bytes data, const Coming *coming, uint32_t *row) except NULL:
+        """A new record, and the row of its older version, if there is one."""
         try:
-            return self.store.encode(
-                PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), NULL if size < 0 else self.hint_for(key, size)
-            )
+            return self.store.encode(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), self.hint_for(coming, row))
         except ValueError as error:
-            if size < 0:
+            if coming.size < 0:
                 raise
-            raise ValueError(f"{key[:size].decode(errors='replace')}: {error}") from None
+            raise ValueError(f"{coming.key[:coming.size].decode(errors='replace')}: {error}") from None
 
-    cdef Record *hint_for(self, const char *key, Py_ssize_t size) noexcept:
+    cdef Record *hint_for(self, const Coming *coming, uint32_t *row) noexcept:
         """A record that is perhaps like the one that comes: its older version, or a sibling."""
         cdef char[MAX_KEY] last
-        cdef Record *found = self.rows.find(key, size)
+        cdef Record *found
+        if coming.size < 0:
+            return NULL
+        found = self.rows.keys.find(coming.key, coming.size, coming.hash)
         if found != NULL:
+            row[0] = found.row
             return found
         if self.count:
             found = self.changes[self.count - 1].record
-            if are_siblings(last, self.store.copy_key(found, last), key, size):
+            if are_siblings(last, self.store.copy_key(found, last), coming.key, coming.size):
                 return found
-        found = self.rows.neighbour(key, size)
+        found = self.rows.neighbour(coming.key, coming.size)
         return self.changes[self.count - 1].record if found == NULL and self.count else found
 
     cdef int reserve(self) except -1:

@@ -31,6 +31,7 @@ cdef class Cache:
     cdef Batch batch(self)
     cdef int add_source(self, str name, object source) except -1
     cdef int make(self, Batch batch) except -1
+    cdef int expect(self, Batch batch, Py_ssize_t number) noexcept
     cdef int make_known(self, Batch batch) except -1
     cdef int swap(self, Batch gone, Batch wanted, long long resource_version) except -1
     cdef int change(self, Batch batch, Py_ssize_t number) except -1

@@ -13,11 +13,22 @@ from engine._keytable cimport Wanted, hash_of, prefetch
 from engine._object cimport Object, key_of, namespace_of, view_of
 from engine._path cimport path_of
 from engine._query cimport Query, keys_of, namespaces_of, query_for, query_of
-from engine._ring cimport ADDED, DELETED, MODIFIED
-from engine._rows cimport PAGE_ROWS, Place, Rows, first_place, is_before, last_place, next_place, record_at
+from engine._ring cimport ADDED, DELETED, MODIFIED, Change
+from engine._rows cimport (
+    PAGE_BITS,
+    PAGE_ROWS,
+    Place,
+    Rows,
+    first_place,
+    is_before,
+    last_place,
+    next_place,
+    record_at,
+    record_of,
+)
 from engine._selection cimport distinct_values, select_value
 from engine._record cimport CURRENT, HEADER, rest_of
-from engine._store cimport MAX_KEY, Record, Store, hold
+from engine._store cimport MAX_KEY, NO_ROW, Record, Store, hold
 from engine._watchlog cimport WatchLog
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp
@@ -43,7 +54,7 @@ cdef extern from "Python.h":
 cdef enum:
     NOT_HASHED = -1  # of a str
     BLOCK = 256  # keys that are looked up together
-    AHEAD = 8  # of them whose text is read ahead
+    AHEAD = 8  # of them whose text is read ahead, or changes
 
 cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
 cdef str NAMESPACE = "namespace"  # the index that is answered by key order
@@ -139,11 +150,15 @@ cdef class Cache:
 
     def apply_batch(self, events):
         cdef Batch batch
+        cdef list items, deletions
         self.begin()
         try:
-            batch = self.batch()
+            items, deletions = [], []
             for type, item in events:
-                batch.add(item, is_deletion(type))
+                items.append(item)
+                deletions.append(is_deletion(type))
+            batch = self.batch()
+            batch.add_all(items, deletions)
             self.make_known(batch)
         finally:
             self.writing = False
@@ -153,11 +168,29 @@ cdef class Cache:
         cdef Py_ssize_t made = 0
         try:
             while made < batch.count:
+                self.expect(batch, made)
                 self.change(batch, made)
                 made += 1
         finally:
             batch.shorten(made)
             self.settle(batch)
+        return 0
+
+    cdef int expect(self, Batch batch, Py_ssize_t number) noexcept:
+        """Has read from memory what the changes after this one need."""
+        cdef Pending *change
+        if number + 2 * AHEAD < batch.count:
+            change = &batch.changes[number + 2 * AHEAD]
+            prefetch(change.record)
+            self.rows.keys.expect(change.hash)
+            if change.row != NO_ROW:
+                self.rows.expect(change.row)
+                self.indexes.expect(change.row)
+        if number + AHEAD < batch.count:
+            change = &batch.changes[number + AHEAD]
+            if change.row != NO_ROW and change.row >> PAGE_BITS < self.rows.now.page_count:
+                prefetch(record_of(self.rows.now, change.row))
+                self.indexes.expect_values(change.row)
         return 0
 
     cdef int make_known(self, Batch batch) except -1:
@@ -195,7 +228,7 @@ cdef class Cache:
             self.rows.stage_removal(old, change.hash)
             self.stage_columns(old.row, NULL)
         else:
-            self.stage_columns(self.rows.stage(record, change.hash), &batch.texts[number * batch.width])
+            self.stage_columns(self.rows.stage(record, change.hash, change.row), &batch.texts[number * batch.width])
             hold(record)  # for the rows, beside the batch's
         change.old = self.rows.commit()
         if change.old != NULL:
@@ -238,19 +271,21 @@ cdef class Cache:
         """Adds the changes to the log. `replaced`: the revision of all of a replacement; 0: each has its own."""
         cdef Pending *change
         cdef long long revision
+        cdef uint32_t now
+        cdef Change kind
         cdef Py_ssize_t i
         if self.log is None:
             return 0
         try:
+            now = self.log.ticks()
             for i in range(batch.count):
                 change = &batch.changes[i]
                 if change.record == NULL:
                     continue
                 revision = replaced or change.record.revision
-                if not change.deletion:
-                    self.log.record(ADDED if change.old == NULL else MODIFIED, change.record, change.old, revision)
-                elif change.old != NULL:
-                    self.log.record(DELETED, change.record, change.old, revision)
+                if not change.deletion or change.old != NULL:
+                    kind = DELETED if change.deletion else MODIFIED if change.old != NULL else ADDED
+                    self.log.record(kind, change.record, change.old, revision, now)
                 elif revision > self.log.resource_version:
                     self.log.resource_version = revision
         except BaseException:
@@ -503,8 +538,7 @@ cdef class Replacement:
         try:
             if self.finished:
                 raise RuntimeError("the replacement is finished")
-            for item in items:
-                self.batch.add(item, False)
+            self.batch.add_all(list(items), None)
         finally:
             self.cache.writing = False
 

@@ -156,7 +156,7 @@ cdef class Catalog:
         else:
             template.number = self.free_number
             self.free_number = <uint32_t>(<uintptr_t>self.templates[template.number] >> 1)
-        template.successor = NO_TEMPLATE
+        memset(template.successors, EMPTY, sizeof(template.successors))
         if template.values:
             template.next = self.chains[chain_of(template) & self.chain_mask]
             self.chains[chain_of(template) & self.chain_mask] = template.number

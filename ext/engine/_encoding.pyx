@@ -21,6 +21,7 @@ from engine._shape cimport (
     MAX_SECTIONS,
     MAX_TOKENS,
     NOWHERE,
+    SUCCESSORS,
     TEXT_TOKEN,
     UNRESOLVED,
     Place,
@@ -50,14 +51,13 @@ from engine._template cimport (
 )
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, malloc, realloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 cdef enum:
     # The first watched paths are the store's own.
     NAME_PATH
     NAMESPACE_PATH
     REVISION_PATH
-    MAX_TRIES = 3  # templates that an object is walked along before it is scanned
     COMMON_BYTES = 40  # that siblings must share beyond their template before they get one of their own
     PATIENCE = 32  # siblings without enough in common, before only
     PAUSE = 16  # every so many are looked at
@@ -121,7 +121,7 @@ cdef bint take_plain_key(Slice *values) noexcept:
     """The same without a Python object; False when it takes one."""
     cdef Slice name = text_of(values[NAME_PATH])
     cdef Slice namespace = text_of(values[NAMESPACE_PATH])
-    cdef Py_ssize_t at = 0, i
+    cdef Py_ssize_t at = 0
     if name.size < 1 or namespace.size < 0 and namespace.start != NULL:
         return False
     if namespace.size < 0:
@@ -135,10 +135,7 @@ cdef bint take_plain_key(Slice *values) noexcept:
     memcpy(encoding.key + at, name.start, name.size)
     encoding.namespace_size = namespace.size
     encoding.key_size = at + name.size
-    for i in range(encoding.key_size):
-        if encoding.key[i] == c"\\":
-            return False
-    return True
+    return memchr(encoding.key, c"\\", encoding.key_size) == NULL
 
 
 cdef int relate(Record *hint, Keys keys) noexcept:
@@ -209,7 +206,7 @@ cdef bint follow(Record *hint, Catalog catalog, Keys keys, Py_ssize_t paths) noe
     cdef const char *p = encoding.data
     cdef Template *template
     cdef Template *origin
-    cdef uint32_t i, tries
+    cdef uint32_t i
     encoding.count = hint.sections
     for i in range(encoding.count):
         if template_number(hint, i) == NO_TEMPLATE:
@@ -218,13 +215,9 @@ cdef bint follow(Record *hint, Catalog catalog, Keys keys, Py_ssize_t paths) noe
         origin = template = catalog.get(template_number(hint, i))
         if i and not encoding.same and not encoding.sibling:
             origin = template = catalog.get(template.shape.plain)
-        tries = 0
-        while not walk_along(template, i, p):
-            tries += 1
-            template = catalog.known(template.successor)
-            if tries == MAX_TRIES or template == NULL or template.shape.frame != origin.shape.frame or (
-                template.shape.section != i
-            ):
+        if not walk_along(origin, i, p):
+            template = walk_on(origin, i, p, catalog)
+            if template == NULL:
                 return False
         choose(catalog, i, template)
         if template.shape.place_count < paths:
@@ -238,13 +231,49 @@ cdef bint follow(Record *hint, Catalog catalog, Keys keys, Py_ssize_t paths) noe
                 if not walk_along(template, 0, p):
                     return False
                 choose(catalog, 0, template)
-        if template != origin and tries and origin.successor != template.number:
-            origin.successor = template.number
+        if template != origin:
+            follows(origin, template)
         p = encoding.parts[i].end
     for i in range(encoding.count):
         if not locate_values(i, REVISION_PATH + 1 if i == 0 else 0, paths):
             return False
     return True
+
+
+cdef Template *walk_on(Template *origin, uint32_t number, const char *start, Catalog catalog) noexcept:
+    """The template that the section is of now, of those to which objects moved from where it was: first what its
+    siblings moved to, then any object of the shape. NULL: none of them."""
+    cdef Shape *shape = origin.shape
+    cdef Template *template
+    cdef uint32_t i
+    for i in range(2 * SUCCESSORS):
+        template = catalog.known(origin.successors[i] if i < SUCCESSORS else shape.successors[i - SUCCESSORS])
+        if template == NULL or template.shape == shape or template.shape.frame != shape.frame:
+            continue
+        if template.shape.section == number and walk_along(template, number, start):
+            return template
+    return NULL
+
+
+cdef int follows(Template *origin, Template *template) noexcept:
+    """Notes that an object moved."""
+    if origin.shape != template.shape:
+        if origin.values and template.values:
+            to_front(origin.successors, template.number)
+        to_front(origin.shape.successors, template.shape.plain)
+    return 0
+
+
+cdef int to_front(uint32_t *numbers, uint32_t number) noexcept:
+    """The one that was not used for longest goes."""
+    cdef uint32_t i = 0
+    while i < SUCCESSORS - 1 and numbers[i] != number:
+        i += 1
+    while i > 0:
+        numbers[i] = numbers[i - 1]
+        i -= 1
+    numbers[0] = number
+    return 0
 
 
 cdef bint locate_values(uint32_t number, Py_ssize_t first, Py_ssize_t behind) noexcept:
@@ -337,22 +366,32 @@ cdef bint has_template(uint32_t number, const Section *section, uint64_t frame, 
         return False
     if hint != NULL and number < hint.sections and template_number(hint, number) != NO_TEMPLATE:
         origin = catalog.get(template_number(hint, number))
-    template = catalog.get(shape.plain)
     if not encoding.same and not encoding.sibling:
         origin = NULL
+    template = catalog.get(shape.plain)
     if origin != NULL:
-        if origin.shape == shape:
-            template = origin
-        elif catalog.known(origin.successor) != NULL and catalog.known(origin.successor).shape == shape:
-            template = catalog.known(origin.successor)
+        template = successor_of(origin, shape, catalog)
     if match(template, part.start, encoding.data + encoding.size, &part.walk) != part.end or (
         part.walk.misses and not keys_fit(template, &part.walk)
     ):
         return False  # two structures of one hash, or keys that could be written otherwise
     choose(catalog, number, template)
-    if origin != NULL and origin.shape != shape:
-        origin.successor = template.number
+    if origin != NULL:
+        follows(origin, template)
     return True
+
+
+cdef Template *successor_of(Template *origin, Shape *shape, Catalog catalog) noexcept:
+    """The template of a shape by which siblings of `origin` went on; the plain one when none is known."""
+    cdef Template *template
+    cdef uint32_t i
+    if origin.shape == shape:
+        return origin
+    for i in range(SUCCESSORS):
+        template = catalog.known(origin.successors[i])
+        if template != NULL and template.shape == shape:
+            return template
+    return catalog.get(shape.plain)
 
 
 cdef Shape *make_shape(uint32_t number, const Section *section, uint64_t frame, Catalog catalog, list paths,
@@ -443,7 +482,7 @@ cdef int share_values(Record *hint, Catalog catalog, Keys keys) except -1:
         if walk_along(common, i, part.start):
             choose(catalog, i, common)
             if encoding.same:
-                catalog.get(template_number(hint, i)).successor = common.number
+                follows(catalog.get(template_number(hint, i)), common)
         else:
             walk_along(part.template, i, part.start)
             common.refs += 1

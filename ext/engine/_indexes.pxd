@@ -55,6 +55,9 @@ cdef class Indexes:
     cdef Index make(self, str name, object source, bint labels)
     cdef int fill(self, Index index) except -1
     cdef int lend(self, Index index) except -1
+    # A row will be staged: has its numbers read, then the values of these.
+    cdef void expect(self, uint32_t row) noexcept
+    cdef void expect_values(self, uint32_t row) noexcept
     # A change of one row in all columns. `texts` are the values of its new version, one for each index.
     cdef int stage(self, uint32_t row, Slice *texts) except -1
     cdef int stage_removal(self, uint32_t row) except -1

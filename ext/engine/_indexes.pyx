@@ -2,8 +2,9 @@
 
 cimport cython
 from cpython.list cimport PyList_GET_ITEM
-from engine._columns cimport ABSENT, Column, Texts, number_of, text_of_values
+from engine._columns cimport ABSENT, SINGLE, Column, Texts, Value, number_of, text_of_values
 from engine._json cimport Slice
+from engine._keytable cimport prefetch
 from engine._object cimport Object, key_of, view_of
 from engine._path cimport path_of
 from engine._rows cimport Fork, Place, Rows, is_before, next_place, record_at, record_of
@@ -134,6 +135,22 @@ cdef class Indexes:
         return 0
 
     # --- Changes ---
+
+    cdef void expect(self, uint32_t row) noexcept:
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            if row < self.at(i).column.row_end:
+                prefetch(&self.at(i).column.ids[row])
+
+    cdef void expect_values(self, uint32_t row) noexcept:
+        cdef Column column
+        cdef Py_ssize_t i
+        cdef uint32_t number
+        for i in range(self.count):
+            column = self.at(i).column
+            number = number_of(column, row)
+            if not number & SINGLE:
+                prefetch(<Value *>column.values.at[number])
 
     cdef int stage(self, uint32_t row, Slice *texts) except -1:
         cdef Py_ssize_t done = 0

@@ -48,5 +48,5 @@ cdef class Keys:
 cdef Py_ssize_t stem_of(const char *key, Py_ssize_t size, Py_ssize_t namespace_size) noexcept nogil
 cdef Slice text_of(Slice value) noexcept nogil
 cdef int64_t revision_of(Slice value) noexcept nogil
-cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out) noexcept nogil
+cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out, Py_ssize_t room) noexcept nogil
 cdef uint32_t hash_of(const char *text, Py_ssize_t size) noexcept nogil

@@ -59,9 +59,9 @@ cdef Slice member(const char *object, const char *end, const char *name, Py_ssiz
     return found
 
 
-cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out) noexcept nogil:
-    """Writes what seems to be the key of the object in `data` to `out`, which has room for MAX_KEY, and returns its
-    size, -1 for none. A hint: nothing but bounds is checked."""
+cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out, Py_ssize_t room) noexcept nogil:
+    """Writes what seems to be the key of the object in `data` to `out` and returns its size, -1 when there is none or
+    no room. A hint: nothing but bounds is checked."""
     cdef const char *end = data + size
     cdef const char *p = skip_space(data, end)
     cdef const char *metadata
@@ -74,12 +74,12 @@ cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out) noexcept 
         return -1
     name = text_of(member(metadata, end, b"name", 4))
     namespace = text_of(member(metadata, end, b"namespace", 9))
-    if namespace.size > 0 and namespace.size < MAX_KEY // 2:
+    if name.size < 1 or name.size + max(namespace.size, <Py_ssize_t>0) >= room:
+        return -1
+    if namespace.size > 0:
         memcpy(out, namespace.start, namespace.size)
         out[namespace.size] = c"/"
         at = namespace.size + 1
-    if name.size < 1 or at + name.size > MAX_KEY:
-        return -1
     memcpy(out + at, name.start, name.size)
     return at + name.size
 

@@ -41,6 +41,8 @@ cdef class KeyTable:
     cdef Shard[SHARDS] shards
     cdef long long slots  # allocated, in all shards
 
+    cdef void expect(self, Py_hash_t hash) noexcept nogil
+    cdef Record *guess(self, Py_hash_t hash) noexcept nogil
     cdef Record *find(self, const char *key, Py_ssize_t size, Py_hash_t hash) noexcept nogil
     cdef void find_many(self, Wanted *wanted, Py_ssize_t count) noexcept nogil
     cdef int reserve(self, Py_hash_t hash) except -1

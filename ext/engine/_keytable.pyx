@@ -76,6 +76,23 @@ cdef class KeyTable:
         for i in range(SHARDS):
             PyMem_Free(self.shards[i].slots)
 
+    cdef void expect(self, Py_hash_t hash) noexcept nogil:
+        """A key with this hash will be looked up: has its slot read."""
+        cdef Shard *shard = shard_of(self.shards, hash)
+        if shard.count:
+            prefetch(&shard.slots[home_of(shard, hash)])
+
+    cdef Record *guess(self, Py_hash_t hash) noexcept nogil:
+        """The record that `find` will look at first, borrowed; NULL when there is none."""
+        cdef Shard *shard = shard_of(self.shards, hash)
+        cdef uint32_t at
+        if shard.count == 0:
+            return NULL
+        at = home_of(shard, hash)
+        while shard.slots[at] and not has_tag(shard.slots[at], hash):
+            at = behind(shard, at)
+        return record_of(shard.slots[at])
+
     cdef Record *find(self, const char *key, Py_ssize_t size, Py_hash_t hash) noexcept nogil:
         """Borrowed; NULL when there is none."""
         cdef Shard *shard = shard_of(self.shards, hash)
@@ -95,27 +112,15 @@ cdef class KeyTable:
     cdef void find_many(self, Wanted *wanted, Py_ssize_t count) noexcept nogil:
         """Slots of all first, then records of all, so that waiting for memory is waited once."""
         cdef Py_ssize_t first = 0, last = 0, i
-        cdef Shard *shard
         cdef Wanted *one
-        cdef uint32_t at
         while last < count:
             first = last
             last = min(first + BATCH, count)
             for i in range(first, last):
-                shard = shard_of(self.shards, wanted[i].hash)
-                if shard.count:
-                    prefetch(&shard.slots[home_of(shard, wanted[i].hash)])
+                self.expect(wanted[i].hash)
             for i in range(first, last):
-                one = &wanted[i]
-                one.found = NULL
-                shard = shard_of(self.shards, one.hash)
-                if shard.count == 0:
-                    continue
-                at = home_of(shard, one.hash)
-                while shard.slots[at] and not has_tag(shard.slots[at], one.hash):
-                    at = behind(shard, at)
-                one.found = record_of(shard.slots[at])
-                prefetch(one.found)
+                wanted[i].found = self.guess(wanted[i].hash)
+                prefetch(wanted[i].found)
             for i in range(first, last):
                 one = &wanted[i]
                 if one.found != NULL and not self.store.is_key(one.found, one.key, one.size):

@@ -14,6 +14,7 @@ cdef enum Packed:
     EXTENDED  # the same, and then as AFFIXED against that value
     CONTAINED  # in the object's name: where (u8), how many bytes (u8)
     WITHIN  # bytes shared at both ends (u8, u8), and what is between them in a kind of its own (u8)
+    ANY_KIND  # of no value: not known yet
 
 
 cdef enum Affix:
@@ -48,7 +49,8 @@ cdef void remember(Memory *memory, Slice value) noexcept nogil
 cdef void remember_for_reading(Memory *memory, Slice value) noexcept nogil
 cdef Packed kind_of(Slice value, Slice expected, bint is_text) noexcept nogil
 cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memory *memory) noexcept nogil
-cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory) noexcept nogil
+cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory,
+                        uint8_t *usual) noexcept nogil
 cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory *memory, char *out,
                            Py_ssize_t *size) noexcept nogil
 

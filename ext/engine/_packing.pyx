@@ -1,13 +1,22 @@
 """Single values in few bytes: what identifies, times or addresses an object, and what resembles an earlier value."""
 
+from engine._hexadecimal cimport (
+    UUID_BYTES,
+    UUID_SIZE,
+    digits_at,
+    pack_digits,
+    read_uuid,
+    unpack_digits,
+    write_uuid,
+)
 from engine._json cimport Slice
 from engine._text cimport code_text, decode_text
 from engine._times cimport TIME_SIZE, digit, read_time, write_time
+from engine._words cimport same_bytes, same_end
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 cdef enum:
-    UUID_SIZE = 36
     MAX_INTEGER = 18  # digits: always fit 64 bits
     MIN_HEXADECIMAL = 16  # digits: shorter runs are words as often as numbers
     MAX_SHARED = 255
@@ -20,34 +29,7 @@ cdef enum:
     NEAR_TIME = 1_700_000_000  # from where the first time of an object is counted: four bytes reach four years
 
 
-# --- Characters -------------------------------------------------------------------------------------------------------
-
-
-cdef inline int hexdigit(char c) noexcept nogil:
-    if c"0" <= c <= c"9":
-        return c - c"0"
-    return c - c"a" + 10 if c"a" <= c <= c"f" else -1
-
-
-cdef inline char hexchar(int value) noexcept nogil:
-    return <char>(c"0" + value if value < 10 else c"a" + value - 10)
-
-
 # --- Kinds ------------------------------------------------------------------------------------------------------------
-
-
-cdef bint is_dash(Py_ssize_t at) noexcept nogil:
-    return at == 8 or at == 13 or at == 18 or at == 23
-
-
-cdef bint is_uuid(Slice value) noexcept nogil:
-    cdef Py_ssize_t i
-    if value.size != UUID_SIZE:
-        return False
-    for i in range(UUID_SIZE):
-        if (value.start[i] != c"-") if is_dash(i) else hexdigit(value.start[i]) < 0:
-            return False
-    return True
 
 
 cdef bint is_integer(Slice value) noexcept nogil:
@@ -81,31 +63,21 @@ cdef bint read_ipv4(Slice value, uint8_t *parts) noexcept nogil:
     return at == value.size
 
 
-cdef inline Py_ssize_t hexadecimal_at(Slice value) noexcept nogil:
-    """Where the even run of digits begins that ends the value."""
-    cdef Py_ssize_t at = value.size
-    while at > 0 and hexdigit(value.start[at - 1]) >= 0:
-        at -= 1
-    return at + ((value.size - at) & 1)
-
-
 cdef inline Py_ssize_t shared_front(Slice left, Slice right) noexcept nogil:
-    cdef Py_ssize_t at = 0, limit = min(left.size, right.size, <Py_ssize_t>MAX_SHARED)
-    while at < limit and left.start[at] == right.start[at]:
-        at += 1
-    return at
+    return same_bytes(left.start, right.start, min(left.size, right.size, <Py_ssize_t>MAX_SHARED))
 
 
 cdef inline Py_ssize_t shared_back(Slice left, Slice right, Py_ssize_t front) noexcept nogil:
-    cdef Py_ssize_t at = 0, limit = min(left.size - front, right.size - front, <Py_ssize_t>MAX_SHARED)
-    while at < limit and left.start[left.size - 1 - at] == right.start[right.size - 1 - at]:
-        at += 1
-    return at
+    return same_end(
+        left.start + left.size,
+        right.start + right.size,
+        min(left.size - front, right.size - front, <Py_ssize_t>MAX_SHARED),
+    )
 
 
 cdef inline bint is_hexadecimal(Slice value, Slice expected, Py_ssize_t *front) noexcept nogil:
     """Whether it ends with digits behind a front that is expected."""
-    front[0] = hexadecimal_at(value)
+    front[0] = digits_at(value)
     return (
         MIN_HEXADECIMAL <= value.size - front[0] < 2 * MAX_SHARED
         and front[0] <= min(expected.size, <Py_ssize_t>MAX_SHARED)
@@ -115,7 +87,7 @@ cdef inline bint is_hexadecimal(Slice value, Slice expected, Py_ssize_t *front) 
 
 cdef Packed kind_of(Slice value, Slice expected, bint is_text) noexcept nogil:
     """The kind that fits, AFFIXED for any other. Keys and literals, which are no text, are AFFIXED or INTEGER."""
-    cdef uint8_t[4] parts
+    cdef uint8_t[UUID_BYTES] parts
     cdef int64_t seconds
     cdef Py_ssize_t front
     if is_integer(value):
@@ -124,7 +96,7 @@ cdef Packed kind_of(Slice value, Slice expected, bint is_text) noexcept nogil:
         return AFFIXED
     if read_time(value, &seconds):
         return TIME
-    if is_uuid(value):
+    if read_uuid(value, parts):
         return UUID
     if read_ipv4(value, parts):
         return IPV4
@@ -209,16 +181,6 @@ cdef uint8_t similar(Memory *memory, Slice value, Py_ssize_t *shared) noexcept n
 # --- Writing and reading ----------------------------------------------------------------------------------------------
 
 
-cdef inline uint8_t *write_hexadecimal(uint8_t *out, Slice value, Py_ssize_t at) noexcept nogil:
-    while at < value.size:
-        if value.start[at] == c"-":
-            at += 1
-        out[0] = <uint8_t>(16 * hexdigit(value.start[at]) + hexdigit(value.start[at + 1]))
-        out += 1
-        at += 2
-    return out
-
-
 cdef uint8_t *pack_affixed(uint8_t *out, Slice value, Slice expected) noexcept nogil:
     cdef Py_ssize_t front = shared_front(value, expected), back, digits, size = 0
     cdef uint8_t *head = out
@@ -240,7 +202,7 @@ cdef uint8_t *pack_affixed(uint8_t *out, Slice value, Slice expected) noexcept n
         head[0] |= HAS_BACK
         out[0] = <uint8_t>back
         out += 1
-    digits = hexadecimal_at(middle)
+    digits = digits_at(middle)
     if MIN_HEXADECIMAL <= middle.size - digits < 2 * MAX_SHARED:
         head[0] |= HAS_DIGITS
         middle.size = digits
@@ -263,9 +225,7 @@ cdef uint8_t *pack_affixed(uint8_t *out, Slice value, Slice expected) noexcept n
         return out
     digits = value.size - back - (middle.start - value.start) - middle.size
     out[0] = <uint8_t>(digits // 2)
-    middle.start += middle.size
-    middle.size = digits
-    return write_hexadecimal(out + 1, middle, 0)
+    return pack_digits(out + 1, middle.start + middle.size, digits)
 
 
 cdef inline Py_ssize_t place_in(Slice text, Slice value) noexcept nogil:
@@ -295,9 +255,21 @@ cdef inline uint8_t *pack_contained(uint8_t *out, Slice value, Memory *memory) n
     return out + 2
 
 
+cdef uint8_t[256] BORDERS  # characters at which words end, as names and addresses stand in longer values
+
+
+cdef int mark_borders() noexcept:
+    cdef char border
+    for border in b'"=/:@, \\':
+        BORDERS[<uint8_t>border] = True
+    return 0
+
+
+mark_borders()
+
+
 cdef inline bint is_border(char c) noexcept nogil:
-    """Whether words end here, as names and addresses stand in longer values."""
-    return c == c'"' or c == c"=" or c == c"/" or c == c":" or c == c"@" or c == c"," or c == c" " or c == c"\\"
+    return BORDERS[<uint8_t>c]
 
 
 cdef uint8_t *pack_within(uint8_t *out, Slice value, Slice expected, Memory *memory) noexcept nogil:
@@ -321,9 +293,9 @@ cdef uint8_t *pack_within(uint8_t *out, Slice value, Slice expected, Memory *mem
         out[2] = COPIED
         out[3] = place
         return out + 4
-    if is_uuid(middle):
+    if read_uuid(middle, out + 3):
         out[2] = UUID
-        return write_hexadecimal(out + 3, middle, 0)
+        return out + 3 + UUID_BYTES
     if read_ipv4(middle, out + 3):
         out[2] = IPV4
         return out + 7
@@ -355,16 +327,18 @@ cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memor
     if kind == IPV4:
         return out + 4 if read_ipv4(value, out) else NULL
     if kind == UUID:
-        return write_hexadecimal(out, value, 0) if is_uuid(value) else NULL
+        return out + UUID_BYTES if read_uuid(value, out) else NULL
     if not is_hexadecimal(value, expected, &at):
         return NULL
     out[0] = <uint8_t>at
     out[1] = <uint8_t>((value.size - at) // 2)
-    return write_hexadecimal(out + 2, value, at)
+    return pack_digits(out + 2, value.start + at, value.size - at)
 
 
-cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory) noexcept nogil:
-    """The same behind a byte that says the kind, which is chosen here."""
+cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text, Memory *memory,
+                        uint8_t *usual) noexcept nogil:
+    """The same behind a byte that says the kind, which is chosen here. `usual` is the kind that was best for such
+    values and is tried first: to search takes long."""
     cdef Py_ssize_t shared
     cdef uint8_t place = similar(memory, value, &shared)
     cdef uint8_t *behind
@@ -373,8 +347,13 @@ cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text,
         out[0] = COPIED
         out[1] = place
         return out + 2
-    kind = kind_of(value, expected, is_text)
-    if kind == AFFIXED:
+    if usual[0] == WITHIN:
+        out[0] = WITHIN
+        behind = pack_within(out + 1, value, expected, memory)
+        if behind != NULL:
+            return behind
+    kind = AFFIXED if usual[0] == AFFIXED else kind_of(value, expected, is_text)
+    if kind == AFFIXED and usual[0] != AFFIXED:
         out[0] = CONTAINED
         behind = pack_contained(out + 1, value, memory)
         if behind != NULL:
@@ -382,7 +361,9 @@ cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text,
         out[0] = WITHIN
         behind = pack_within(out + 1, value, expected, memory)
         if behind != NULL:
+            usual[0] = WITHIN
             return behind
+        usual[0] = AFFIXED
     out[0] = <uint8_t>kind
     if kind == AFFIXED and place != NO_PLACE:
         if shared > shared_front(value, expected) + shared_back(value, expected, shared_front(value, expected)) + 1:
@@ -390,14 +371,6 @@ cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text,
             out[1] = place
             return pack_affixed(out + 2, value, memory.values[place])
     return pack(out + 1, kind, value, expected, memory)
-
-
-cdef inline const uint8_t *read_hexadecimal(const uint8_t *p, uint32_t count, char *out) noexcept nogil:
-    cdef uint32_t i
-    for i in range(count):
-        out[2 * i] = hexchar(p[i] >> 4)
-        out[2 * i + 1] = hexchar(p[i] & 15)
-    return p + count
 
 
 cdef const uint8_t *unpack_affixed(const uint8_t *p, Slice expected, char *out, Py_ssize_t *size) noexcept nogil:
@@ -424,7 +397,7 @@ cdef const uint8_t *unpack_affixed(const uint8_t *p, Slice expected, char *out, 
     p += rest
     if head & HAS_DIGITS:
         out += 2 * p[0]
-        p = read_hexadecimal(p + 1, p[0], out - 2 * p[0])
+        p = unpack_digits(p + 1, p[0], out - 2 * p[0])
     if back:
         memcpy(out, expected.start + expected.size - back, back)
     size[0] = out + back - begin
@@ -492,17 +465,10 @@ cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory
         size[0] = at - 1
         return p + 4
     if kind == UUID:
-        at = 0
-        for i in range(16):
-            if is_dash(at):
-                out[at] = c"-"
-                at += 1
-            out[at] = hexchar(p[i] >> 4)
-            out[at + 1] = hexchar(p[i] & 15)
-            at += 2
+        write_uuid(out, p)
         size[0] = UUID_SIZE
-        return p + 16
+        return p + UUID_BYTES
     front = p[0]
     memcpy(out, expected.start, front)
     size[0] = front + 2 * p[1]
-    return read_hexadecimal(p + 2, p[1], out + front)
+    return unpack_digits(p + 2, p[1], out + front)

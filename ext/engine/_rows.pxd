@@ -89,7 +89,9 @@ cdef class Rows:
     cdef Place seek(self, Moment *moment, const char *key, Py_ssize_t size, bint behind) noexcept nogil
     # Writing: a change is staged, which can fail, then committed or cancelled, which
     # cannot. Nothing else may happen between; readers see nothing of it before the commit.
-    cdef uint32_t stage(self, Record *record, Py_hash_t hash) except? 0xFFFFFFFF
+    cdef uint32_t stage(self, Record *record, Py_hash_t hash, uint32_t row) except? 0xFFFFFFFF
+    cdef Record *older(self, Record *record, Py_hash_t hash, uint32_t row) noexcept
+    cdef void expect(self, uint32_t row) noexcept
     cdef int stage_removal(self, Record *record, Py_hash_t hash) except -1
     cdef Record *commit(self) noexcept
     cdef void cancel(self) noexcept

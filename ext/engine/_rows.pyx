@@ -3,7 +3,7 @@
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from engine._epochs cimport CHUNK, MOMENT, PAGE, RECORD, Epochs, Kind, Retired
-from engine._keytable cimport KeyTable, hash_of
+from engine._keytable cimport KeyTable, hash_of, prefetch
 from engine._store cimport MAX_KEY, Record, Store, hold
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
@@ -173,14 +173,31 @@ cdef class Rows:
 
     # --- Writing ---
 
-    cdef uint32_t stage(self, Record *record, Py_hash_t hash) except? 0xFFFFFFFF:
-        """Readies the rows for `record`, which has this key and hash, and returns the number of its row."""
+    cdef void expect(self, uint32_t row) noexcept:
+        """The row will be staged: has its record's address read."""
+        if row >> PAGE_BITS < self.now.page_count:
+            prefetch(&self.now.pages[row >> PAGE_BITS].records[row & (PAGE_ROWS - 1)])
+
+    cdef Record *older(self, Record *record, Py_hash_t hash, uint32_t row) noexcept:
+        """The current version of what `record` is a version of, borrowed; NULL when there is none. It is in `row`,
+        unless rows changed since that was found out."""
         cdef char[MAX_KEY] key
-        cdef Py_ssize_t size = self.store.copy_key(record, key)
+        cdef Record *found = NULL
+        if row >> PAGE_BITS < self.now.page_count:
+            found = record_of(self.now, row)
+            if found != NULL and self.store.compare(found, record) == 0:
+                return found
+        return self.keys.find(key, self.store.copy_key(record, key), hash)
+
+    cdef uint32_t stage(self, Record *record, Py_hash_t hash, uint32_t row) except? 0xFFFFFFFF:
+        """Readies the rows for `record`, whose key has this hash and whose older version is perhaps in `row`, and
+        returns the number of its row."""
+        cdef char[MAX_KEY] key
+        cdef Py_ssize_t size
         self.own()
         self.epochs.expect(1)
         self.coming = record
-        self.going = self.keys.find(key, size, hash)
+        self.going = self.older(record, hash, row)
         self.hash = hash
         if self.going != NULL:
             self.own_page(self.going.row >> PAGE_BITS)
@@ -188,6 +205,7 @@ cdef class Rows:
         else:
             self.keys.reserve(hash)
             self.row = self.free_row()
+            size = self.store.copy_key(record, key)
             self.place = self.room_for(record, key, size)
         return self.row
 

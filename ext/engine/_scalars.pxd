@@ -5,10 +5,12 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 cdef extern from "blocks.h" nogil:
     int lowest_bit "engine_lowest_bit"(uint64_t bits)
     uint64_t special "engine_special"(const char *p)  # a bit for each of 64 bytes that is not plain text
+    uint64_t special16 "engine_special16"(const char *p)  # of 16
     uint64_t last_special "engine_last_special"(const char *p, size_t size)  # of fewer
 
 cdef enum:
     WINDOW = 64  # bytes
+    SHORT_WINDOW = 16
     MAX_INTEGER_DIGITS = 4300  # what Python's int() reads
 
 cdef enum Escapes:  # truth: there is a backslash in it
@@ -78,6 +80,19 @@ cdef inline const char *text_end(Window *window, const char *p, const char *end,
     if p < end and p[0] == c'"':
         return p
     return odd_text_end(window[0], p, end, escaped)
+
+
+cdef inline const char *short_end(const char *p, const char *end) noexcept nogil:
+    """string_end where most texts are short and plain."""
+    cdef const char *begin = p
+    cdef uint64_t bits
+    while end - p >= SHORT_WINDOW:
+        bits = special16(p)
+        if bits:
+            p += lowest_bit(bits)
+            return p if p[0] == c'"' else string_end(begin, end)
+        p += SHORT_WINDOW
+    return string_end(begin, end)
 
 
 # text_end from the first byte on that is not plain, with a window of its own.

@@ -8,6 +8,7 @@ cdef enum:
     MAX_VARYING = 254
     NOT_VARYING = 255
     MAX_SECTIONS = 4
+    SUCCESSORS = 3
     NOWHERE = 0xFFFF  # of a path that leads to nothing in a shape
     UNRESOLVED = 0xFFFE  # of a path whose value is in several sections
 
@@ -43,6 +44,7 @@ cdef struct Varying:
     uint16_t token
     uint8_t kind  # Packed
     uint8_t rule
+    uint8_t usual  # Packed too: what was best lately when nothing else would do
 
 
 cdef struct Place:
@@ -68,6 +70,7 @@ cdef struct Shape:
     uint32_t objects  # that were encoded, for the share of misses
     uint32_t barren  # looks in a row at what siblings share that found too little
     uint32_t plain  # the number of the template without values of its own
+    uint32_t[SUCCESSORS] successors  # such numbers of the shapes to which objects moved from here, the last one first
     uint32_t tokens
     uint32_t varying
     uint32_t size  # of the text

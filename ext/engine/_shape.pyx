@@ -6,6 +6,7 @@ shape of the rest. Sections of one frame (the same top-level members in the same
 their keys cannot meet in one object.
 """
 
+from engine._packing cimport ANY_KIND
 from engine._scan cimport ARRAY, KEY, OBJECT, RESPELLED, STRING, Tape, Token
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -17,6 +18,7 @@ cdef extern from "Python.h":
 cdef enum:
     MANAGED_FIELDS = 13  # length of the name
     METADATA = 8
+    NONE = 0xFF  # each byte of a number that is no template's
 
 cdef uint64_t MIX = 0x9E3779B97F4A7C15
 cdef uint64_t SECRET = <uint64_t>_Py_HashBytes(b"shapes", len(b"shapes"))  # another in each process
@@ -172,6 +174,7 @@ cdef Shape *allocate_shape(uint32_t tokens, uint32_t size) noexcept nogil:
     if shape == NULL:
         return NULL
     memset(shape, 0, sizeof(Shape))
+    memset(shape.successors, NONE, sizeof(shape.successors))
     shape.token = <Blank *>malloc(tokens * sizeof(Blank) + 1)
     shape.text = <char *>malloc(size)
     if shape.token == NULL or shape.text == NULL:
@@ -295,6 +298,7 @@ cdef bint add_varying(Shape *shape, uint32_t token, uint8_t kind, uint8_t rule) 
     vary[count].token = <uint16_t>token
     vary[count].kind = kind
     vary[count].rule = rule
+    vary[count].usual = ANY_KIND
     at = count
     while at > 0 and vary[order[at - 1]].token > token:
         order[at] = order[at - 1]

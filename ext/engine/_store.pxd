@@ -1,7 +1,7 @@
 cimport cython
 from engine._catalog cimport Catalog
 from engine._json cimport Slice
-from engine._keys cimport MAX_KEY, Keys, peek_key
+from engine._keys cimport MAX_KEY, Keys, Prefix, peek_key
 from engine._path cimport Path
 from engine._record cimport NO_ROW, Record, hold, rest_of
 from libc.stdint cimport int64_t
@@ -52,6 +52,10 @@ cdef class Store:
     cdef Slice read_whole(self, Record *record, int path) except *
     cdef Record *new_record(self, Record *hint, Py_ssize_t packed) except NULL
     cdef int drop(self, Record *record) noexcept
+    # Has memory read what a record refers to, since it will be needed; and then what the object's next version may.
+    cdef int expect(self, const Record *record) noexcept
+    cdef int expect_next(self, const Record *record) noexcept
+    cdef Prefix *take_prefix(self, Record *hint) except NULL
     cdef Record *restamp(self, Record *record, int64_t revision) except NULL
     cdef str key(self, Record *record)
     cdef str name(self, Record *record)

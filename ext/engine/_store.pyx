@@ -32,6 +32,10 @@ cdef enum:
     MAX_VARINT = 10
     SMALL = 512  # bytes up to which Python's allocator serves, in steps of STEP, without a head
     STEP = 16
+    LINE = 64  # bytes that memory gives at once
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch" (const void *address) noexcept nogil
 
 
 cdef Tape tape  # scratch
@@ -40,6 +44,13 @@ cdef Tape tape  # scratch
 cdef inline long long block_bytes(Py_ssize_t size) noexcept nogil:
     """What a record of this size really takes."""
     return (size + STEP - 1) // STEP * STEP + (0 if size <= SMALL else STEP)
+
+
+cdef inline void expect_template(const Template *template) noexcept nogil:
+    """Most take no more than this."""
+    prefetch(template)
+    prefetch(<const char *>template + LINE)
+    prefetch(<const char *>template + 2 * LINE)
 
 
 # --- What views and tests may ask -------------------------------------------------------------------------------------
@@ -105,9 +116,7 @@ cdef class Store:
 
     cdef Record *new_record(self, Record *hint, Py_ssize_t packed) except NULL:
         """The object in `encoding`, whose sections were packed."""
-        cdef Prefix *prefix = self.keys.take(
-            encoding.key, encoding.key_size, encoding.namespace_size, encoding.stem, encoding.sibling
-        )
+        cdef Prefix *prefix = self.take_prefix(hint)
         cdef Py_ssize_t rest = encoding.key_size - prefix.size
         cdef uint8_t[MAX_VARINT] raw_size
         cdef Py_ssize_t varint = write_varint(raw_size, encoding.size) - raw_size
@@ -139,6 +148,18 @@ cdef class Store:
         self.record_bytes += block_bytes(record.size)
         return record
 
+    cdef Prefix *take_prefix(self, Record *hint) except NULL:
+        """Of the key of the object in `encoding`, counted once more. An object keeps its own, but for a longer one."""
+        cdef Prefix *prefix
+        if encoding.same:
+            prefix = self.keys.prefixes[hint.prefix]
+            if prefix.size >= encoding.stem and prefix.namespace_size == encoding.namespace_size:
+                prefix.refs += 1
+                return prefix
+        return self.keys.take(
+            encoding.key, encoding.key_size, encoding.namespace_size, encoding.stem, encoding.sibling
+        )
+
     cdef Record *restamp(self, Record *record, int64_t revision) except NULL:
         """The same state at another revision, held once by the caller."""
         cdef bytes raw = spliced(self.raw(record), revision)
@@ -159,6 +180,23 @@ cdef class Store:
         self.record_bytes -= block_bytes(record.size)
         self.keys.drop(self.keys.prefixes[record.prefix])
         PyMem_Free(record)
+        return 0
+
+    cdef int expect(self, const Record *record) noexcept:
+        cdef uint32_t i, number
+        for i in range(record.sections):
+            number = template_number(record, i)
+            if number != NO_TEMPLATE:
+                expect_template(self.catalog.get(number))
+        prefetch(self.keys.prefixes[record.prefix])
+        return 0
+
+    cdef int expect_next(self, const Record *record) noexcept:
+        cdef uint32_t i, number
+        for i in range(record.sections):
+            number = template_number(record, i)
+            if number != NO_TEMPLATE:
+                expect_template(self.catalog.known(self.catalog.get(number).successors[0]))
         return 0
 
     # --- Reading ---

@@ -1,6 +1,6 @@
 from engine._json cimport Slice
 from engine._packing cimport Memory
-from engine._shape cimport Place, Shape
+from engine._shape cimport SUCCESSORS, Place, Shape
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 
@@ -8,7 +8,7 @@ cdef struct Template:
     # A shape with the values that siblings share (an owner's): tokens in order, their texts one behind the other.
     uint32_t number
     uint32_t refs  # records
-    uint32_t successor  # the number of the template that took over when an object left this one; a hint
+    uint32_t[SUCCESSORS] successors  # numbers of templates that took over when an object left this one; hints
     uint32_t values
     uint32_t next  # the number of the next one in its bucket of the catalog
     uint32_t size  # bytes allocated: behind this the tokens, the end of each text, the texts

@@ -3,6 +3,7 @@
 from engine._json cimport Slice
 from engine._packing cimport (
     AFFIXED,
+    ANY_KIND,
     Memory,
     Packed,
     kind_of,
@@ -14,7 +15,7 @@ from engine._packing cimport (
     unpack,
     write_varint,
 )
-from engine._scan cimport literal_end, number_end, string_end
+from engine._scalars cimport literal_end, number_end, short_end
 from engine._shape cimport (
     BY_NAME,
     BY_NAMESPACE,
@@ -33,28 +34,17 @@ from engine._shape cimport (
     add_varying,
     token_at,
 )
-from engine._words cimport WORD, is_same_text, word_at
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from engine._words cimport is_same_text, same_bytes
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
-
-cdef extern from *:
-    int __builtin_ctzll(unsigned long long) noexcept nogil
 
 cdef enum:
     MIN_MISSES = 4  # of objects in which a token was not as expected, before it counts as varying
     MISS_SHARE = 4  # and it is so in one of this many
     MIN_LEARNED = 4  # bytes of a value from which on being equal to another one is no chance
-    LONG_RUN = 24  # bytes that the C library compares faster
-    HIGHEST = 0x80  # bit of a byte
     MAX_NEW_KEYS = 64  # keys that may be new in one section
-
-cdef extern from *:
-    """
-    #define EACH(byte) (0x0101010101010101ULL * (unsigned char)(byte))
-    """
-    uint64_t EACH(char byte) noexcept nogil  # a word of the same bytes
-
+    SEARCHED = 16  # every so many objects the best way to pack a value is searched
 
 cdef enum Code:
     # What a record says of a varying token, in two bits.
@@ -67,47 +57,9 @@ cdef enum Code:
 # --- Matching ---------------------------------------------------------------------------------------------------------
 
 
-cdef inline Py_ssize_t same_bytes(const char *left, const char *right, Py_ssize_t size) noexcept nogil:
-    """How many bytes are the same before the first that is not; the last word may overlap the one before."""
-    cdef Py_ssize_t at = 0
-    cdef uint64_t odd
-    if size >= LONG_RUN and memcmp(left, right, size) == 0:
-        return size
-    if size >= WORD:
-        while at < size:
-            at = min(at, size - WORD)
-            odd = word_at(left + at) ^ word_at(right + at)
-            if odd:
-                return at + (__builtin_ctzll(odd) >> 3)
-            at += WORD
-        return size
-    while at < size and left[at] == right[at]:
-        at += 1
-    return at
-
-
-cdef inline bint is_plain_text(const char *p, Py_ssize_t size) noexcept nogil:
-    """Whether there are only characters of ASCII that stand in a string as they are. False may be said of others, and
-    is of what is shorter than a word."""
-    cdef uint64_t odd = 0
-    cdef Py_ssize_t at = 0
-    if size < WORD:
-        return False
-    while at < size - WORD:
-        odd |= odd_bytes(word_at(p + at))
-        at += WORD
-    return (odd | odd_bytes(word_at(p + size - WORD))) == 0
-
-
-cdef inline uint64_t odd_bytes(uint64_t word) noexcept nogil:
-    """The highest bit of each byte that is a quote, a backslash, a control character or not ASCII (or next to one)."""
-    cdef uint64_t quotes = word ^ EACH(c'"'), slashes = word ^ EACH(c"\\")
-    return ((word - EACH(c" ")) | (quotes - EACH(1)) | (slashes - EACH(1)) | word) & EACH(HIGHEST)
-
-
 cdef inline const char *value_end(uint8_t role, const char *p, const char *end) noexcept nogil:
     if role != SCALAR_TOKEN:
-        return string_end(p, end)
+        return short_end(p, end)
     if p >= end:
         return NULL
     if p[0] == c"-" or c"0" <= p[0] <= c"9":
@@ -130,13 +82,14 @@ cdef inline Slice shape_text(const Shape *shape, uint32_t token) noexcept nogil:
     return text
 
 
-cdef inline void add_stop(Walk *walk, uint32_t token, const char *start, const char *end, bint matched) noexcept nogil:
-    cdef Stop *stop = &walk.stops[walk.count]
+cdef inline void add_stop(Stop **stops, uint32_t token, const char *start, const char *end,
+                          bint matched) noexcept nogil:
+    cdef Stop *stop = stops[0]
     stop.token = <uint16_t>token
     stop.start = start
     stop.end = end
     stop.matched = matched
-    walk.count += 1
+    stops[0] = stop + 1
 
 
 cdef const char *match(const Template *template, const char *p, const char *end, Walk *walk) noexcept nogil:
@@ -144,67 +97,77 @@ cdef const char *match(const Template *template, const char *p, const char *end,
     shape, else NULL. `walk` has a stop for each token that varies or is not as the template says, and for values of the
     template's own that are keys or of another length than the shape's."""
     cdef const Shape *shape = template.shape
+    cdef const Blank *blanks = shape.token
     cdef const Blank *blank
+    cdef const char *text = shape.text
+    cdef const uint16_t *ordered = shape.ordered
+    cdef const uint16_t *ordered_end = ordered + shape.varying
+    cdef const uint16_t *valued = tokens_of(template)
+    cdef const uint16_t *valued_end = valued + template.values
+    cdef const uint16_t *own_end = ends_of(template)
+    cdef const char *own = texts_of(template)  # the next of the template's own values
+    cdef const char *owns = own
     cdef uint32_t at = 0  # offset in the shape's text of what stands at p
-    cdef uint32_t vary = 0, value = 0, token, varying_token, value_token
-    cdef Py_ssize_t run, same
+    cdef uint32_t tokens = shape.tokens, misses = 0, missed_bytes = 0, token
+    cdef uint32_t varying_token = ordered[0] if shape.varying else tokens
+    cdef uint32_t value_token = valued[0] if template.values else tokens
+    cdef Py_ssize_t run, same, size
     cdef const char *behind
-    cdef Slice own
-    walk.count = walk.misses = walk.missed_bytes = 0
+    cdef Stop *stop = walk.stops
+    cdef bint is_varying
+    walk.count = 0
     while True:
-        varying_token = shape.ordered[vary] if vary < shape.varying else shape.tokens
-        value_token = tokens_of(template)[value] if value < template.values else shape.tokens
         token = min(varying_token, value_token)
-        run = (shape.token[token].start if token < shape.tokens else shape.size) - at
-        same = same_bytes(shape.text + at, p, min(run, end - p))
+        run = (blanks[token].start if token < tokens else shape.size) - at
+        same = same_bytes(text + at, p, min(run, end - p))
         if same < run:
             # Something else than expected: at a token, or it is of another shape.
             token = token_at(shape, at + <uint32_t>same)
-            if token == shape.tokens or shape.token[token].start < at:
+            if token == tokens or blanks[token].start < at:
                 return NULL
-            blank = &shape.token[token]
+            blank = &blanks[token]
             p += blank.start - at
             behind = value_end(blank.role, p, end)
             if behind == NULL or (
-                behind - p == blank.end - blank.start and memcmp(p, shape.text + blank.start, behind - p) == 0
+                behind - p == blank.end - blank.start and memcmp(p, text + blank.start, behind - p) == 0
             ):
                 return NULL
-            add_stop(walk, token, p, behind, False)
-            walk.misses += 1
-            walk.missed_bytes += <uint32_t>(behind - p)
-        elif token == shape.tokens:
-            return p + run
-        else:
-            blank = &shape.token[token]
-            p += run
-            if value_token == token:
-                own = own_text(template, value)
-                value += 1
-                if end - p > own.size and p[own.size] == shape.text[blank.end] and (
-                    is_same_text(p, own.start, own.size)
-                ):
-                    behind = p + own.size
-                    if varying_token == token:
-                        add_stop(walk, token, p, behind, True)
-                        vary += 1
-                    elif own.size != blank.end - blank.start or blank.role == KEY_TOKEN:
-                        add_stop(walk, token, p, behind, True)
-                    at = blank.end
-                    p = behind
-                    continue
-            # Most values are as long as the shape's: times, addresses, identifiers.
-            behind = p + (blank.end - blank.start)
-            if blank.role != TEXT_TOKEN or behind >= end or behind[0] != c'"' or not is_plain_text(p, behind - p):
-                behind = value_end(blank.role, p, end)
-            if behind == NULL:
-                return NULL
-            add_stop(walk, token, p, behind, False)
-            if varying_token == token:
-                vary += 1
-            else:
-                walk.misses += 1
-                walk.missed_bytes += <uint32_t>(behind - p)
+            add_stop(&stop, token, p, behind, False)
+            misses += 1
+            missed_bytes += <uint32_t>(behind - p)
+            at = blank.end
+            p = behind
+            continue
+        p += run
+        if token == tokens:
+            walk.count = <uint32_t>(stop - walk.stops)
+            walk.misses = misses
+            walk.missed_bytes = missed_bytes
+            return p
+        blank = &blanks[token]
         at = blank.end
+        is_varying = varying_token == token
+        if is_varying:
+            ordered += 1
+            varying_token = ordered[0] if ordered < ordered_end else tokens
+        if value_token == token:
+            size = owns + own_end[0] - own
+            own += size
+            own_end += 1
+            valued += 1
+            value_token = valued[0] if valued < valued_end else tokens
+            if end - p > size and p[size] == text[at] and is_same_text(p, own - size, size):
+                if is_varying or size != at - blank.start or blank.role == KEY_TOKEN:
+                    add_stop(&stop, token, p, p + size, True)
+                p += size
+                continue
+        behind = value_end(blank.role, p, end)
+        if behind == NULL:
+            return NULL
+        add_stop(&stop, token, p, behind, False)
+        if not is_varying:
+            misses += 1
+            missed_bytes += <uint32_t>(behind - p)
         p = behind
 
 
@@ -214,25 +177,28 @@ cdef Slice located(const Shape *shape, const Walk *walk, const char *start, Plac
     cdef const char *behind
     found.start = NULL
     found.size = 0
+    cdef uint32_t low = 0, high = walk.count, middle
     if place.start < UNRESOLVED:
-        found.start = moved(shape, walk, start, place.start)
-        behind = moved(shape, walk, start, place.end)
+        while low < high:
+            middle = (low + high) >> 1
+            if shape.token[walk.stops[middle].token].end <= place.start:
+                low = middle + 1
+            else:
+                high = middle
+        found.start = moved(shape, walk, start, low, place.start)
+        while low < walk.count and shape.token[walk.stops[low].token].end <= place.end:
+            low += 1
+        behind = moved(shape, walk, start, low, place.end)
         found.size = behind - found.start
     return found
 
 
-cdef inline const char *moved(const Shape *shape, const Walk *walk, const char *start, uint32_t offset) noexcept nogil:
-    """Where in the section stands what stands at an offset of the shape's text, no token's inside."""
-    cdef uint32_t low = 0, high = walk.count, middle
-    while low < high:
-        middle = (low + high) >> 1
-        if shape.token[walk.stops[middle].token].end <= offset:
-            low = middle + 1
-        else:
-            high = middle
-    if low == 0:
+cdef inline const char *moved(const Shape *shape, const Walk *walk, const char *start, uint32_t stops,
+                              uint32_t offset) noexcept nogil:
+    """Where in the section stands what stands at an offset of the shape's text, behind so many stops."""
+    if stops == 0:
         return start + offset
-    return walk.stops[low - 1].end + (offset - shape.token[walk.stops[low - 1].token].end)
+    return walk.stops[stops - 1].end + (offset - shape.token[walk.stops[stops - 1].token].end)
 
 
 cdef Slice current(const Shape *shape, const Walk *walk, uint32_t token) noexcept nogil:
@@ -413,7 +379,7 @@ cdef bint vary_at(Shape *shape, const Walk *walk, const Known *known, uint32_t s
 
 
 cdef inline bint is_same(Slice left, Slice right) noexcept nogil:
-    return left.size == right.size and memcmp(left.start, right.start, left.size) == 0
+    return left.size == right.size and is_same_text(left.start, right.start, left.size)
 
 
 # --- Packing ----------------------------------------------------------------------------------------------------------
@@ -441,38 +407,47 @@ cdef inline Slice expected_at(const Shape *shape, const Template *template, cons
 cdef uint8_t *pack_section(const Template *template, const Walk *walk, const Known *known, Memory *memory,
                            uint8_t *out, uint8_t *varying_out, uint8_t *missed_out) noexcept nogil:
     """Writes the section that was walked over; returns the place behind it. The two other buffers are scratch."""
-    cdef const Shape *shape = template.shape
+    cdef Shape *shape = template.shape
+    cdef const Blank *blanks = shape.token
     cdef Slice[256] varied  # what stands at the varying tokens
     cdef uint8_t *varying = varying_out
     cdef uint8_t *missed = missed_out
     cdef uint8_t *codes = out + 1
     cdef uint8_t *begin
-    cdef uint32_t i, token, value = 0, last = 0, number, code
+    cdef uint8_t usual
+    cdef uint32_t token, value = 0, last = 0, number, code
+    cdef const Stop *stop = walk.stops
+    cdef const Stop *end = stop + walk.count
+    cdef Varying *vary
     cdef Slice text, expected
-    cdef bint is_text
+    cdef bint is_text, searches = shape.objects % SEARCHED == 0
     out[0] = <uint8_t>shape.varying
     memset(codes, 0, (shape.varying + 3) // 4)
-    for i in range(walk.count):
-        token = walk.stops[i].token
-        number = shape.token[token].varying
-        is_text = shape.token[token].role == TEXT_TOKEN
-        text.start = walk.stops[i].start
-        text.size = walk.stops[i].end - text.start
+    while stop < end:
+        token = stop.token
+        number = blanks[token].varying
+        text.start = stop.start
+        text.size = stop.end - stop.start
         if number != NOT_VARYING:
             varied[number] = text
-            if walk.stops[i].matched:
+            if stop.matched:
+                stop += 1
                 continue
-            expected = expected_at(shape, template, &shape.vary[number], &value, known, varied)
+            vary = &shape.vary[number]
+            expected = expected_at(shape, template, vary, &value, known, varied)
             if is_same(text, expected):
+                stop += 1
                 continue
             begin = varying
             varying = NULL
             code = BY_KIND
-            if shape.vary[number].kind != AFFIXED:
-                varying = pack(begin, <Packed>shape.vary[number].kind, text, expected, memory)
+            if vary.kind != AFFIXED:
+                varying = pack(begin, <Packed>vary.kind, text, expected, memory)
             if varying == NULL:
-                varying = begin
-                varying = pack_best(varying, text, expected, is_text, memory)
+                if searches:
+                    vary.usual = ANY_KIND
+                is_text = blanks[token].role == TEXT_TOKEN
+                varying = pack_best(begin, text, expected, is_text, memory, &vary.usual)
                 code = BY_BEST
                 if begin[0] == AFFIXED:
                     code = BY_AFFIX
@@ -480,7 +455,7 @@ cdef uint8_t *pack_section(const Template *template, const Walk *walk, const Kno
                     memmove(begin, begin + 1, varying - begin)
             codes[number >> 2] |= <uint8_t>(code << (2 * (number & 3)))
             remember(memory, text)
-        elif not walk.stops[i].matched:
+        elif not stop.matched:
             while value < template.values and tokens_of(template)[value] < token:
                 value += 1
             if value < template.values and tokens_of(template)[value] == token:
@@ -489,8 +464,11 @@ cdef uint8_t *pack_section(const Template *template, const Walk *walk, const Kno
                 expected = shape_text(shape, token)
             missed = write_varint(missed, token - last)
             last = token
-            missed = pack_best(missed, text, expected, is_text, memory)
+            is_text = blanks[token].role == TEXT_TOKEN
+            usual = ANY_KIND
+            missed = pack_best(missed, text, expected, is_text, memory, &usual)
             remember(memory, text)
+        stop += 1
     out = write_varint(codes + (shape.varying + 3) // 4, missed - missed_out)
     memcpy(out, missed_out, missed - missed_out)
     out += missed - missed_out

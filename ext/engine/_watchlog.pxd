@@ -32,7 +32,8 @@ cdef class WatchLog:
     # `record`: takes counts of its own on both records; a DELETED whose `object` is `old` is told stamped with
     # `revision`. The change must stand in the cache before, and nothing may be pending there: it can run Python code.
     cdef int share(self, Store store) except -1
-    cdef int record(self, Change change, Record *object, Record *old, int64_t revision) except -1
+    cdef uint32_t ticks(self) except? 0xFFFFFFFF
+    cdef int record(self, Change change, Record *object, Record *old, int64_t revision, uint32_t now) except -1
 
     cdef int add(self, str type, Object obj, Object old, int64_t revision) except -1
     cdef int adopt(self, Store store) except -1

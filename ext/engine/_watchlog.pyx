@@ -96,7 +96,7 @@ cdef class WatchLog:
             now = hold(before) if obj is old else record_of(self.ring.store, obj, before)
             bind(obj, self.ring.store, now)  # when it comes back as `old` it is this record
             try:
-                self.record(<Change><int>CHANGES[type], now, before, revision)
+                self.record(<Change><int>CHANGES[type], now, before, revision, self.ticks())
             finally:
                 self.ring.store.drop(now)
         finally:
@@ -104,13 +104,14 @@ cdef class WatchLog:
                 self.ring.store.drop(before)
         return 0
 
-    cdef int record(self, Change change, Record *object, Record *old, int64_t revision) except -1:
+    cdef uint32_t ticks(self) except? 0xFFFFFFFF:
+        """The time of changes that are recorded now."""
+        cdef double seconds = self.clock()
+        return <uint32_t><int64_t>(seconds * TICKS_PER_SECOND)
+
+    cdef int record(self, Change change, Record *object, Record *old, int64_t revision, uint32_t now) except -1:
         """`revision` counts as the newest known when it is older: order is the order of appends."""
-        cdef double seconds
-        cdef uint32_t now
         self.check_thread()
-        seconds = self.clock()
-        now = <uint32_t><int64_t>(seconds * TICKS_PER_SECOND)
         self.make_room(self.ring.charge(change, object, old), now)
         if revision < self.resource_version:
             revision = self.resource_version

@@ -1,4 +1,5 @@
-/* 64 bytes of text looked at in one step: with SSE2 where it always is (x86-64), in registers of eight bytes elsewhere. */
+/* 64 or 16 bytes of text looked at in one step: with SSE2 where it always is (x86-64), in registers of eight bytes
+   elsewhere. */
 #ifndef ENGINE_BLOCKS_H
 #define ENGINE_BLOCKS_H
 
@@ -16,8 +17,8 @@ static inline uint64_t engine_load64(const char *p) {
 
 static inline int engine_lowest_bit(uint64_t bits) { return __builtin_ctzll(bits); }
 
-/* engine_special: a bit for each of 64 bytes that ends plain text: a quote, a backslash, a control character, a byte of
-   more than 7 bits. */
+/* engine_special, engine_special16: a bit for each of 64 or 16 bytes that ends plain text: a quote, a backslash, a
+   control character, a byte of more than 7 bits. */
 #if defined(__SSE2__)
 #include <emmintrin.h>
 
@@ -46,6 +47,8 @@ static inline uint64_t engine_special8(const char *p) {
                      engine_zero_bytes(text & (ones * 0xe0)) | (text & (ones * 0x80));
     return ((found >> 7) * 0x0102040810204080ULL) >> 56; /* the eight high bits side by side */
 }
+
+static inline uint64_t engine_special16(const char *p) { return engine_special8(p) | engine_special8(p + 8) << 8; }
 
 static inline uint64_t engine_special(const char *p) {
     uint64_t bits = 0;
