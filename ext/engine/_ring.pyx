@@ -4,6 +4,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from engine._keytable cimport prefetch
 from engine._object cimport raw_of, restamped, view_of
 from engine._store cimport Record, Store, hold
 from libc.stdint cimport int64_t, uint8_t, uint32_t
@@ -13,6 +14,7 @@ cdef enum:
     KEPT_EVENTS = 16384  # a power of two
     KEPT_LINE_BYTES = 32 << 20
     FIRST_KEPT = 64
+    AHEAD = 8  # records that are read before they go
 
 cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
 cdef dict BEGINNINGS = {type: b'{"type":"' + type.encode() + b'","object":' for type in TYPES}
@@ -147,6 +149,9 @@ cdef class Ring:
     cdef int64_t evict(self) noexcept:
         """Forgets the oldest record and returns its revision. There must be one."""
         cdef Slot oldest = self.at(self.tail)[0]
+        cdef Slot *later = self.at(min(self.tail + AHEAD, self.head - 1))
+        prefetch(later.object)
+        prefetch(later.old)
         self.at(self.tail).event = NULL
         self.tail += 1
         self.held_bytes -= self.charge(<Change>oldest.change, oldest.object, oldest.old)

@@ -33,6 +33,8 @@ cdef enum:
     SMALL = 512  # bytes up to which Python's allocator serves, in steps of STEP, without a head
     STEP = 16
     LINE = 64  # bytes that memory gives at once
+    HEAD_LINES = 2  # of a template, until its size is known
+    USUAL_LINES = 6
 
 cdef extern from *:
     void prefetch "__builtin_prefetch" (const void *address) noexcept nogil
@@ -46,11 +48,10 @@ cdef inline long long block_bytes(Py_ssize_t size) noexcept nogil:
     return (size + STEP - 1) // STEP * STEP + (0 if size <= SMALL else STEP)
 
 
-cdef inline void expect_template(const Template *template) noexcept nogil:
-    """Most take no more than this."""
-    prefetch(template)
-    prefetch(<const char *>template + LINE)
-    prefetch(<const char *>template + 2 * LINE)
+cdef inline void expect_lines(const Template *template, uint32_t first, uint32_t behind) noexcept nogil:
+    cdef uint32_t i
+    for i in range(first, behind):
+        prefetch(<const char *>template + i * LINE)
 
 
 # --- What views and tests may ask -------------------------------------------------------------------------------------
@@ -187,16 +188,22 @@ cdef class Store:
         for i in range(record.sections):
             number = template_number(record, i)
             if number != NO_TEMPLATE:
-                expect_template(self.catalog.get(number))
+                expect_lines(self.catalog.get(number), 0, HEAD_LINES)
         prefetch(self.keys.prefixes[record.prefix])
         return 0
 
     cdef int expect_next(self, const Record *record) noexcept:
+        cdef Template *template
         cdef uint32_t i, number
         for i in range(record.sections):
             number = template_number(record, i)
-            if number != NO_TEMPLATE:
-                expect_template(self.catalog.known(self.catalog.get(number).successors[0]))
+            if number == NO_TEMPLATE:
+                continue
+            template = self.catalog.get(number)
+            expect_lines(template, HEAD_LINES, (template.size + LINE - 1) // LINE)
+            template = self.catalog.known(template.successors[0])
+            if template != NULL:
+                expect_lines(template, 0, USUAL_LINES)
         return 0
 
     # --- Reading ---
