@@ -13,6 +13,7 @@ cdef struct Pending:
     Record *old  # what the change displaced, held; NULL: nothing, or it is not made yet
     Py_hash_t hash  # of its key
     uint32_t row  # where its older version stands, if that is known; else NO_ROW
+    Record *base  # that version when it was encoded, for comparing addresses; NULL: none
     bint deletion
 
 
@@ -60,8 +61,8 @@ cdef class Batch:
 
     # Inside.
     cdef int add_known(self, object item, bint deletion, const Coming *coming) except -1
-    cdef Record *encode(self, bytes data, const Coming *coming, uint32_t *row) except NULL
-    cdef Record *hint_for(self, const Coming *coming, uint32_t *row) noexcept
+    cdef Record *encode(self, bytes data, const Coming *coming, Record **base) except NULL
+    cdef Record *hint_for(self, const Coming *coming, Record **base) noexcept
     cdef int reserve(self) except -1
     cdef int find_texts(self, Py_ssize_t change, Record *record, bint deletion, bint is_new, Object obj) except -1
     cdef int find_values(self, Py_ssize_t change, Py_ssize_t first, Record *record, bint is_new) except -1

@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
-from engine._indexes cimport Index, Indexes
+from engine._indexes cimport UNCHANGED, Index, Indexes
 from engine._json cimport Slice
 from engine._keytable cimport hash_of, prefetch
 from engine._object cimport Object, bind, raw_of, view_of
@@ -170,25 +170,25 @@ cdef class Batch:
         cdef char[MAX_KEY] key
         cdef bint is_new = True
         cdef bytes raw  # `find_texts` reads what the store found in it
-        cdef uint32_t row = NO_ROW
+        cdef Record *base = NULL
         self.reserve()
         if type(item) is Object:
             obj = <Object>item
             is_new = obj.record == NULL or obj.store is not self.store
             if is_new:
                 raw = raw_of(obj)
-                record = self.encode(raw, coming, &row)
+                record = self.encode(raw, coming, &base)
             else:
                 record = hold(obj.record)
             bind(obj, self.store, record)
         elif type(item) is bytes:
-            record = self.encode(<bytes>item, coming, &row)
+            record = self.encode(<bytes>item, coming, &base)
         elif isinstance(item, (bytearray, memoryview)):
             raw = bytes(item)
-            record = self.encode(raw, coming, &row)
+            record = self.encode(raw, coming, &base)
         elif isinstance(item, Mapping):
             raw = encoded(item)
-            record = self.encode(raw, coming, &row)
+            record = self.encode(raw, coming, &base)
         else:
             raise ValueError(f"expected a JSON object, not {type(item).__name__}")
         try:
@@ -203,7 +203,8 @@ cdef class Batch:
             change.hash = coming.hash
         else:
             change.hash = hash_of(key, self.store.copy_key(record, key))
-        change.row = row
+        change.row = NO_ROW if base == NULL else base.row
+        change.base = base
         change.deletion = deletion
         self.count += 1
         return 0
@@ -215,20 +216,21 @@ cdef class Batch:
         self.changes[self.count].old = NULL
         self.changes[self.count].hash = hash
         self.changes[self.count].row = record.row
+        self.changes[self.count].base = NULL
         self.changes[self.count].deletion = True
         self.count += 1
         return 0
 
-    cdef Record *encode(self, bytes data, const Coming *coming, uint32_t *row) except NULL:
-        """A new record, and the row of its older version, if there is one."""
+    cdef Record *encode(self, bytes data, const Coming *coming, Record **base) except NULL:
+        """A new record; `base` is its older version, if there is one."""
         try:
-            return self.store.encode(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), self.hint_for(coming, row))
+            return self.store.encode(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), self.hint_for(coming, base))
         except ValueError as error:
             if coming.size < 0:
                 raise
             raise ValueError(f"{coming.key[:coming.size].decode(errors='replace')}: {error}") from None
 
-    cdef Record *hint_for(self, const Coming *coming, uint32_t *row) noexcept:
+    cdef Record *hint_for(self, const Coming *coming, Record **base) noexcept:
         """A record that is perhaps like the one that comes: its older version, or a sibling."""
         cdef char[MAX_KEY] last
         cdef Record *found
@@ -236,7 +238,7 @@ cdef class Batch:
             return NULL
         found = self.rows.keys.find(coming.key, coming.size, coming.hash)
         if found != NULL:
-            row[0] = found.row
+            base[0] = found
             return found
         if self.count:
             found = self.changes[self.count - 1].record
@@ -284,8 +286,11 @@ cdef class Batch:
             index = self.indexes.at(i)
             if index.path is None:
                 continue
-            if is_new:
-                texts[i] = self.keep(self.store.values[index.watched], before[i])
+            if is_new and self.store.keeps(record, index.watched):
+                texts[i].start = UNCHANGED
+                texts[i].size = 0
+            elif is_new:
+                texts[i] = self.keep(self.store.value(record, index.watched), before[i])
             else:
                 texts[i] = self.keep(self.store.read(record, index.watched), before[i])
         return 0

@@ -35,7 +35,7 @@ cdef class Cache:
     cdef int make_known(self, Batch batch) except -1
     cdef int swap(self, Batch gone, Batch wanted, long long resource_version) except -1
     cdef int change(self, Batch batch, Py_ssize_t number) except -1
-    cdef int stage_columns(self, uint32_t row, Slice *texts) except -1
+    cdef int stage_columns(self, uint32_t row, const Slice *texts, Record *record, const Record *base) except -1
     cdef int settle(self, Batch batch) except -1
     cdef int tell(self, Batch batch, long long replaced) except -1
     cdef Record *find(self, str key) except? NULL

@@ -150,11 +150,15 @@ cdef class Cache:
 
     def apply_batch(self, events):
         cdef Batch batch
-        cdef list items, deletions
+        cdef list given, items, deletions
+        cdef Py_ssize_t i
         self.begin()
         try:
-            items, deletions = [], []
-            for type, item in events:
+            given, items, deletions = list(events), [], []
+            for i in range(len(given)):
+                if i + AHEAD < len(given):
+                    prefetch(PyList_GET_ITEM(given, i + AHEAD))
+                type, item = given[i]
                 items.append(item)
                 deletions.append(is_deletion(type))
             batch = self.batch()
@@ -185,12 +189,12 @@ cdef class Cache:
             self.rows.keys.expect(change.hash)
             if change.row != NO_ROW:
                 self.rows.expect(change.row)
-                self.indexes.expect(change.row)
+                self.indexes.expect(change.row, &batch.texts[(number + 2 * AHEAD) * batch.width])
         if number + AHEAD < batch.count:
             change = &batch.changes[number + AHEAD]
             if change.row != NO_ROW and change.row >> PAGE_BITS < self.rows.now.page_count:
                 prefetch(record_of(self.rows.now, change.row))
-                self.indexes.expect_values(change.row)
+                self.indexes.expect_values(change.row, &batch.texts[(number + AHEAD) * batch.width])
         return 0
 
     cdef int make_known(self, Batch batch) except -1:
@@ -226,9 +230,14 @@ cdef class Cache:
             if old == NULL:
                 return 0
             self.rows.stage_removal(old, change.hash)
-            self.stage_columns(old.row, NULL)
+            self.stage_columns(old.row, NULL, NULL, NULL)
         else:
-            self.stage_columns(self.rows.stage(record, change.hash, change.row), &batch.texts[number * batch.width])
+            self.stage_columns(
+                self.rows.stage(record, change.hash, change.row),
+                &batch.texts[number * batch.width],
+                record,
+                change.base,
+            )
             hold(record)  # for the rows, beside the batch's
         change.old = self.rows.commit()
         if change.old != NULL:
@@ -244,13 +253,13 @@ cdef class Cache:
             self.unscoped -= not self.store.namespace(change.old)
         return 0
 
-    cdef int stage_columns(self, uint32_t row, Slice *texts) except -1:
+    cdef int stage_columns(self, uint32_t row, const Slice *texts, Record *record, const Record *base) except -1:
         """Of a row that is staged itself. `texts` is NULL for a removal."""
         try:
             if texts == NULL:
                 self.indexes.stage_removal(row)
             else:
-                self.indexes.stage(row, texts)
+                self.indexes.stage(row, texts, record, base)
         except BaseException:
             self.rows.cancel()
             raise

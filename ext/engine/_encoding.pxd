@@ -8,12 +8,20 @@ from engine._template cimport Known, Template, Walk
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 
+cdef enum:
+    # The first watched paths are the store's own.
+    NAME_PATH
+    NAMESPACE_PATH
+    REVISION_PATH
+
+
 cdef struct Part:
     # One section of the object that is being encoded.
     const char *start
     const char *end
     Template *template  # counted once as long as the encoding lasts; NULL: the section stays as it is
     Walk walk
+    Py_ssize_t packed_end  # in `out`
 
 
 cdef struct Encoding:
@@ -23,7 +31,8 @@ cdef struct Encoding:
     Part[MAX_SECTIONS] parts
     uint32_t count
     Tape tape
-    Slice *values  # by number of watched path: the raw JSON in `data`
+    bint followed  # its templates are those of the hint or followed them; else it was scanned
+    Slice *values  # by number of watched path: the raw JSON in `data`; when it was followed, those of the store's own
     # Its key, and what templates may expect of it.
     Known known
     int64_t revision

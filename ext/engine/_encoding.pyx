@@ -54,10 +54,6 @@ from libc.stdlib cimport calloc, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
 cdef enum:
-    # The first watched paths are the store's own.
-    NAME_PATH
-    NAMESPACE_PATH
-    REVISION_PATH
     COMMON_BYTES = 40  # that siblings must share beyond their template before they get one of their own
     PATIENCE = 32  # siblings without enough in common, before only
     PAUSE = 16  # every so many are looked at
@@ -220,10 +216,10 @@ cdef bint follow(Record *hint, Catalog catalog, Keys keys, Py_ssize_t paths) noe
             if template == NULL:
                 return False
         choose(catalog, i, template)
-        if template.shape.place_count < paths:
+        if template.shape.place_count < paths or not are_resolved(template.shape, paths):
             return False
         if i == 0:
-            if not locate_values(0, NAME_PATH, REVISION_PATH + 1) or not take_plain_key(encoding.values):
+            if not locate_key() or not take_plain_key(encoding.values):
                 return False
             relate(hint, keys)
             if not encoding.same and not encoding.sibling and template.values:
@@ -234,9 +230,6 @@ cdef bint follow(Record *hint, Catalog catalog, Keys keys, Py_ssize_t paths) noe
         if template != origin:
             follows(origin, template)
         p = encoding.parts[i].end
-    for i in range(encoding.count):
-        if not locate_values(i, REVISION_PATH + 1 if i == 0 else 0, paths):
-            return False
     return True
 
 
@@ -276,19 +269,23 @@ cdef int to_front(uint32_t *numbers, uint32_t number) noexcept:
     return 0
 
 
-cdef bint locate_values(uint32_t number, Py_ssize_t first, Py_ssize_t behind) noexcept:
-    """Where the values of watched paths stand in a section; False if only a scan can tell."""
-    cdef Part *part = &encoding.parts[number]
+cdef bint locate_key() noexcept:
+    """Finds the values of the store's own paths in the first section; False if only a scan can tell."""
+    cdef Part *part = &encoding.parts[0]
     cdef Shape *shape = part.template.shape
     cdef Py_ssize_t i
-    for i in range(first, behind):
-        if shape.places[i].start < UNRESOLVED:
-            encoding.values[i] = located(shape, &part.walk, part.start, shape.places[i])
-        elif shape.places[i].start == UNRESOLVED:
+    for i in range(REVISION_PATH + 1):
+        if shape.places[i].start == UNRESOLVED:
             return False
-        elif number == 0:
-            encoding.values[i].start = NULL
-            encoding.values[i].size = 0
+        encoding.values[i] = located(shape, &part.walk, part.start, shape.places[i])
+    return True
+
+
+cdef bint are_resolved(const Shape *shape, Py_ssize_t paths) noexcept:
+    cdef Py_ssize_t i
+    for i in range(paths):
+        if shape.places[i].start == UNRESOLVED:
+            return False
     return True
 
 
@@ -553,7 +550,8 @@ cdef int read_object(const char *data, Py_ssize_t size, Record *hint, Catalog ca
     encoding.data = data
     encoding.size = size
     encoding.values = values
-    if hint == NULL or not follow(hint, catalog, keys, len(paths)):
+    encoding.followed = hint != NULL and follow(hint, catalog, keys, len(paths))
+    if not encoding.followed:
         scan_object(hint, catalog, keys, paths, record_bytes)
     encoding.revision = revision_of(values[REVISION_PATH])
     set_key(&encoding.known, encoding.digits, encoding.key, encoding.key_size, encoding.namespace_size,
@@ -607,10 +605,14 @@ cdef Py_ssize_t pack_object(Catalog catalog) except -1:
             out = write_varint(out, part.end - part.start)
             memcpy(out, part.start, part.end - part.start)
             out += part.end - part.start
+            part.packed_end = out - encoding.out
             continue
         shape = part.template.shape
-        catalog.bytes -= shape_bytes(shape)
-        learn(shape, &part.walk, &encoding.known)
-        catalog.bytes += shape_bytes(shape)
+        shape.objects += 1
+        if part.walk.misses:
+            catalog.bytes -= shape_bytes(shape)
+            learn(shape, &part.walk, &encoding.known)
+            catalog.bytes += shape_bytes(shape)
         out = pack_section(part.template, &part.walk, &encoding.known, &memory, out, encoding.varying, encoding.missed)
+        part.packed_end = out - encoding.out
     return out - encoding.out

@@ -8,6 +8,9 @@ from engine._store cimport ColumnReader, Record, Store
 from libc.stdint cimport uint32_t
 
 
+cdef const char *UNCHANGED  # where a text begins that an older version has too
+
+
 @cython.final
 cdef class RowTexts(Texts):
     """The values at a watched path, read from the current records."""
@@ -54,12 +57,14 @@ cdef class Indexes:
     cdef Index add(self, str name, object source)
     cdef Index make(self, str name, object source, bint labels)
     cdef int fill(self, Index index) except -1
+    cdef bytes copy_of(self, Record *record, int watched)
     cdef int lend(self, Index index) except -1
     # A row will be staged: has its numbers read, then the values of these.
-    cdef void expect(self, uint32_t row) noexcept
-    cdef void expect_values(self, uint32_t row) noexcept
-    # A change of one row in all columns. `texts` are the values of its new version, one for each index.
-    cdef int stage(self, uint32_t row, Slice *texts) except -1
+    cdef void expect(self, uint32_t row, const Slice *texts) noexcept
+    cdef void expect_values(self, uint32_t row, const Slice *texts) noexcept
+    # A change of one row in all columns. `texts` are the values of its new version, one for each index. Where they are
+    # UNCHANGED they are those of `base`, which need not be what the row has now.
+    cdef int stage(self, uint32_t row, const Slice *texts, Record *record, const Record *base) except -1
     cdef int stage_removal(self, uint32_t row) except -1
     cdef void commit(self) noexcept
     cdef void cancel(self, Py_ssize_t count) noexcept

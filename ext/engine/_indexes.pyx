@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.list cimport PyList_GET_ITEM
-from engine._columns cimport ABSENT, SINGLE, Column, Texts, Value, number_of, text_of_values
+from engine._columns cimport ABSENT, NOTHING, SINGLE, Column, Texts, Value, number_of, text_of_values
 from engine._json cimport Slice
 from engine._keytable cimport prefetch
 from engine._object cimport Object, key_of, view_of
@@ -10,6 +10,8 @@ from engine._path cimport path_of
 from engine._rows cimport Fork, Place, Rows, is_before, next_place, record_at, record_of
 from engine._store cimport ColumnReader, Record, Store
 from libc.stdint cimport uint32_t
+
+UNCHANGED = b"unchanged"
 
 cdef str LABELS_PATH = "metadata.labels"
 
@@ -119,7 +121,6 @@ cdef class Indexes:
         cdef Record *record
         cdef Place place, end
         cdef bytes text
-        cdef Slice value
         place.chunk = place.at = end.at = 0
         end.chunk = fork.moment.chunk_count
         while is_before(place, end):
@@ -127,36 +128,48 @@ cdef class Indexes:
             if index.path is None:
                 text = index.text_of(view_of(self.store, record))
             else:
-                # A copy: what `read` found lasts until the next `read`, and the column may read too.
-                value = self.store.read(record, index.watched)
-                text = None if value.start == NULL else value.start[: value.size]
+                text = self.copy_of(record, index.watched)
             column.put(record.row, text)
             place = next_place(fork.moment, place)
         return 0
 
+    cdef bytes copy_of(self, Record *record, int watched):
+        """What `read` finds, which lasts until the next `read`: and the column may read too."""
+        cdef Slice value = self.store.read(record, watched)
+        return None if value.start == NULL else value.start[: value.size]
+
     # --- Changes ---
 
-    cdef void expect(self, uint32_t row) noexcept:
+    cdef void expect(self, uint32_t row, const Slice *texts) noexcept:
         cdef Py_ssize_t i
         for i in range(self.count):
-            if row < self.at(i).column.row_end:
+            if texts[i].start != UNCHANGED and row < self.at(i).column.row_end:
                 prefetch(&self.at(i).column.ids[row])
 
-    cdef void expect_values(self, uint32_t row) noexcept:
+    cdef void expect_values(self, uint32_t row, const Slice *texts) noexcept:
         cdef Column column
         cdef Py_ssize_t i
         cdef uint32_t number
         for i in range(self.count):
+            if texts[i].start == UNCHANGED:
+                continue
             column = self.at(i).column
             number = number_of(column, row)
             if not number & SINGLE:
                 prefetch(<Value *>column.values.at[number])
 
-    cdef int stage(self, uint32_t row, Slice *texts) except -1:
+    cdef int stage(self, uint32_t row, const Slice *texts, Record *record, const Record *base) except -1:
         cdef Py_ssize_t done = 0
+        cdef Index index
         try:
             while done < self.count:
-                self.at(done).column.stage(row, texts[done])
+                index = self.at(done)
+                if texts[done].start != UNCHANGED:
+                    index.column.stage(row, texts[done])
+                elif base != NULL and record_of(self.rows.now, row) == base:
+                    index.column.change.kind = NOTHING
+                else:
+                    index.column.stage_text(row, self.copy_of(record, index.watched))
                 done += 1
         except BaseException:
             self.cancel(done)

@@ -11,3 +11,5 @@ cdef object value_at(Slice place)
 cdef const char *skip_space(const char *p, const char *end) noexcept nogil
 cdef const char *skip_value(const char *p, const char *end) noexcept nogil
 cdef const char *find_member(const char *p, const char *end, const char *name, Py_ssize_t size) noexcept nogil
+cdef int find_two(const char *p, const char *end, const char *one, Slice *first, const char *other,
+                  Slice *second) noexcept nogil

@@ -1,7 +1,7 @@
 """What a strict reader must know of JSON bytes that a parser into dicts forgets."""
 
 from libc.stdint cimport uint32_t
-from libc.string cimport memchr, memcmp, memset
+from libc.string cimport memchr, memcmp, memset, strlen
 from engine._scalars cimport NO_FAULT, Fault
 from engine._scan cimport (
     ARRAY,
@@ -247,6 +247,28 @@ cdef const char *find_member(const char *p, const char *end, const char *name, P
         if p < end and p[0] == c",":
             p = skip_space(p + 1, end)
     return NULL
+
+
+cdef int find_two(const char *p, const char *end, const char *one, Slice *first, const char *other,
+                  Slice *second) noexcept nogil:
+    """The values of two members of the object that opens at `p`; a start of NULL for what it has not."""
+    cdef Py_ssize_t one_size = strlen(one), other_size = strlen(other)
+    cdef Slice *here
+    first.start = second.start = NULL
+    first.size = second.size = 0
+    p = skip_space(p + 1, end)
+    while p < end and p[0] == c'"' and (first.start == NULL or second.start == NULL):
+        here = first if is_key(p, end, one, one_size) else second if is_key(p, end, other, other_size) else NULL
+        p = skip_space(skip_space(skip_string(p, end), end) + 1, end)  # over the colon
+        if here != NULL and p < end:
+            here.start = p
+        p = skip_value(p, end)
+        if here != NULL and here.start != NULL:
+            here.size = p - here.start
+        p = skip_space(p, end)
+        if p < end and p[0] == c",":
+            p = skip_space(p + 1, end)
+    return 0
 
 
 cdef const char *find_element(const char *p, const char *end, Py_ssize_t number) noexcept nogil:

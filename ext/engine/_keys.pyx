@@ -3,7 +3,7 @@
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from engine._json cimport Slice, find_member, skip_space, skip_value
+from engine._json cimport Slice, find_member, find_two, skip_space
 from libc.stdint cimport int64_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memrchr
@@ -50,30 +50,21 @@ cdef int64_t revision_of(Slice value) noexcept nogil:
     return number
 
 
-cdef Slice member(const char *object, const char *end, const char *name, Py_ssize_t size) noexcept nogil:
-    cdef Slice found
-    found.size = 0
-    found.start = find_member(object, end, name, size)
-    if found.start != NULL:
-        found.size = skip_value(found.start, end) - found.start
-    return found
-
-
 cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out, Py_ssize_t room) noexcept nogil:
     """Writes what seems to be the key of the object in `data` to `out` and returns its size, -1 when there is none or
     no room. A hint: nothing but bounds is checked."""
     cdef const char *end = data + size
     cdef const char *p = skip_space(data, end)
-    cdef const char *metadata
     cdef Slice name, namespace
     cdef Py_ssize_t at = 0
     if p >= end or p[0] != c"{":
         return -1
-    metadata = find_member(p, end, b"metadata", 8)
-    if metadata == NULL or metadata[0] != c"{":
+    p = find_member(p, end, b"metadata", 8)
+    if p == NULL or p[0] != c"{":
         return -1
-    name = text_of(member(metadata, end, b"name", 4))
-    namespace = text_of(member(metadata, end, b"namespace", 9))
+    find_two(p, end, b"name", &name, b"namespace", &namespace)
+    name = text_of(name)
+    namespace = text_of(namespace)
     if name.size < 1 or name.size + max(namespace.size, <Py_ssize_t>0) >= room:
         return -1
     if namespace.size > 0:

@@ -43,24 +43,28 @@ cdef bint is_integer(Slice value) noexcept nogil:
 
 
 cdef bint read_ipv4(Slice value, uint8_t *parts) noexcept nogil:
-    cdef Py_ssize_t at = 0
-    cdef int part, number, digits
+    cdef const char *p = value.start
+    cdef const char *end = p + value.size
+    cdef uint32_t number
+    cdef int part
     for part in range(4):
-        number = digits = 0
-        while at < value.size and digit(value.start[at]) >= 0 and digits < 3:
-            if digits and number == 0:
+        if part:
+            if p == end or p[0] != c".":
                 return False
-            number = 10 * number + digit(value.start[at])
-            digits += 1
-            at += 1
-        if digits == 0 or number > 255:
+            p += 1
+        if p == end or digit(p[0]) < 0:
+            return False
+        number = digit(p[0])
+        p += 1
+        while p < end and digit(p[0]) >= 0:
+            if number == 0 or number > 25:
+                return False
+            number = 10 * number + digit(p[0])
+            p += 1
+        if number > 255:
             return False
         parts[part] = <uint8_t>number
-        if part < 3:
-            if at >= value.size or value.start[at] != c".":
-                return False
-            at += 1
-    return at == value.size
+    return p == end
 
 
 cdef inline Py_ssize_t shared_front(Slice left, Slice right) noexcept nogil:

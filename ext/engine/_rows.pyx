@@ -176,6 +176,7 @@ cdef class Rows:
     cdef void expect(self, uint32_t row) noexcept:
         """The row will be staged: has its record's address read."""
         if row >> PAGE_BITS < self.now.page_count:
+            prefetch(&self.uses[row >> PAGE_BITS].fresh[(row & (PAGE_ROWS - 1)) >> 6])
             prefetch(&self.now.pages[row >> PAGE_BITS].records[row & (PAGE_ROWS - 1)])
 
     cdef Record *older(self, Record *record, Py_hash_t hash, uint32_t row) noexcept:

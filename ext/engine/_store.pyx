@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport text_room, unpack_object
-from engine._encoding cimport encoding, let_go, pack_object, read_object, span_of
+from engine._encoding cimport REVISION_PATH, encoding, let_go, pack_object, read_object, span_of
 from engine._json cimport Slice, spliced
 from engine._keys cimport MAX_KEY, PREFIXES, Keys, Prefix
 from engine._packing cimport write_varint
@@ -21,8 +21,8 @@ from engine._record cimport (
     template_number,
 )
 from engine._scan cimport NO_FAULT, Tape, find_path, scan
-from engine._shape cimport NOWHERE, UNRESOLVED, Shape
-from engine._template cimport Template
+from engine._shape cimport NOWHERE, UNRESOLVED, Place, Shape
+from engine._template cimport Template, located
 from engine._words cimport is_same_text
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
@@ -107,13 +107,69 @@ cdef class Store:
     cdef Record *encode(self, const char *data, Py_ssize_t size, Record *hint) except NULL:
         """A new record, held once by the caller. `hint` is a record that may be like it (its older version, a sibling),
         or NULL. ValueError for what is no JSON object with a name. O(size)."""
+        cdef Py_ssize_t packed
         if size > MAX_OBJECT:
             raise ValueError(f"an object of {size} bytes, more than {MAX_OBJECT}")
         try:
             read_object(data, size, hint, self.catalog, self.keys, self.paths, self.values, self.record_bytes)
-            return self.new_record(hint, pack_object(self.catalog))
+            packed = pack_object(self.catalog)
+            self.kept = self.kept_sections(hint)
+            return self.new_record(hint, packed)
         finally:
             let_go(self.catalog)
+
+    cdef uint32_t kept_sections(self, Record *hint) noexcept:
+        """What is packed alike up to here means the same. (Behind a difference it need not: values refer to earlier
+        ones.)"""
+        cdef unsigned long long size
+        cdef const uint8_t *packed
+        cdef const uint8_t *end
+        cdef Py_ssize_t start = 0
+        cdef uint32_t i = 0
+        if hint == NULL or not encoding.same or hint.sections != encoding.count:
+            return 0
+        packed = payload_of(hint, &size)
+        end = <const uint8_t *>hint + hint.size
+        while i < encoding.count and encoding.parts[i].template != NULL:
+            size = encoding.parts[i].packed_end - start
+            if (
+                encoding.parts[i].template.number != template_number(hint, i)
+                or <Py_ssize_t>size > end - packed
+                or memcmp(packed, encoding.out + start, size) != 0
+            ):
+                break
+            packed += size
+            start += <Py_ssize_t>size
+            i += 1
+        return i
+
+    cdef bint keeps(self, Record *record, int path) noexcept:
+        cdef Shape *shape
+        cdef Place place
+        cdef uint32_t i
+        for i in range(self.kept):
+            shape = self.catalog.get(template_number(record, i)).shape
+            place = shape.places[path]
+            if place.start == UNRESOLVED:
+                return False
+            if place.start != NOWHERE:
+                # The revision stands in the record's head.
+                return place.end <= shape.places[REVISION_PATH].start or shape.places[REVISION_PATH].end <= place.start
+        return self.kept == record.sections
+
+    cdef Slice value(self, Record *record, int path) noexcept:
+        cdef Shape *shape
+        cdef Slice found
+        cdef uint32_t i
+        if not encoding.followed or path <= REVISION_PATH:
+            return self.values[path]
+        found.start = NULL
+        found.size = 0
+        for i in range(record.sections):
+            shape = self.catalog.get(template_number(record, i)).shape
+            if shape.places[path].start != NOWHERE:
+                return located(shape, &encoding.parts[i].walk, encoding.parts[i].start, shape.places[path])
+        return found
 
     cdef Record *new_record(self, Record *hint, Py_ssize_t packed) except NULL:
         """The object in `encoding`, whose sections were packed."""
@@ -190,6 +246,7 @@ cdef class Store:
             if number != NO_TEMPLATE:
                 expect_lines(self.catalog.get(number), 0, HEAD_LINES)
         prefetch(self.keys.prefixes[record.prefix])
+        prefetch(<const char *>self.keys.prefixes[record.prefix] + LINE)
         return 0
 
     cdef int expect_next(self, const Record *record) noexcept:

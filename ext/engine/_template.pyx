@@ -335,13 +335,11 @@ cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling, 
 
 
 cdef bint learn(Shape *shape, const Walk *walk, const Known *known) noexcept nogil:
-    """Counts what was not as expected; what often is not counts as varying from now on. True if there is such."""
+    """Counts what was not as expected in an object; what often is not counts as varying from now on. True if there is
+    such."""
     cdef bint learned = False
     cdef uint32_t i, token
     cdef Blank *blank
-    shape.objects += 1
-    if walk.misses == 0:
-        return False
     for i in range(walk.count):
         token = walk.stops[i].token
         blank = &shape.token[token]
