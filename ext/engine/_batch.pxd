@@ -52,6 +52,7 @@ cdef class Batch:
     cdef Slice *texts
     cdef Py_ssize_t width
     cdef Block *blocks  # the newest first
+    cdef bint leaned  # the change that was added last was encoded with the one before it as its hint
 
     cdef int add(self, object item, bint deletion) except -1
     cdef int add_all(self, list items, list deletions) except -1
@@ -63,6 +64,7 @@ cdef class Batch:
     cdef int add_known(self, object item, bint deletion, const Coming *coming) except -1
     cdef Record *encode(self, bytes data, const Coming *coming, Record **base) except NULL
     cdef Record *hint_for(self, const Coming *coming, Record **base) noexcept
+    cdef int encode_again(self, Py_ssize_t number) except -1
     cdef int reserve(self) except -1
     cdef int find_texts(self, Py_ssize_t change, Record *record, bint deletion, bint is_new, Object obj) except -1
     cdef int find_values(self, Py_ssize_t change, Py_ssize_t first, Record *record, bint is_new) except -1

@@ -5,6 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
+from engine._encoding cimport encoding
 from engine._indexes cimport UNCHANGED, Index, Indexes
 from engine._json cimport Slice
 from engine._keytable cimport hash_of, prefetch
@@ -12,7 +13,6 @@ from engine._object cimport Object, bind, raw_of, view_of
 from engine._rows cimport Rows
 from engine._store cimport MAX_KEY, NO_ROW, Record, Store, hold, peek_key
 from engine._views cimport encoded
-from libc.stdint cimport uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from collections.abc import Mapping
@@ -172,6 +172,7 @@ cdef class Batch:
         cdef bytes raw  # `find_texts` reads what the store found in it
         cdef Record *base = NULL
         self.reserve()
+        self.leaned = False
         if type(item) is Object:
             obj = <Object>item
             is_new = obj.record == NULL or obj.store is not self.store
@@ -207,7 +208,21 @@ cdef class Batch:
         change.base = base
         change.deletion = deletion
         self.count += 1
+        if self.leaned and encoding.founded:
+            self.encode_again(self.count - 2)
         return 0
+
+    cdef int encode_again(self, Py_ssize_t number) except -1:
+        """The first of siblings, which could not lean on the second one."""
+        cdef Record *record = self.changes[number].record
+        cdef bytes raw
+        if record.refs > 1:
+            return 0
+        raw = self.store.raw(record)
+        self.changes[number].record = self.store.encode(
+            PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), self.changes[number + 1].record
+        )
+        return self.store.drop(record)
 
     cdef int add_removal(self, Record *record, Py_hash_t hash) except -1:
         """A deletion whose last state is the current one."""
@@ -243,6 +258,7 @@ cdef class Batch:
         if self.count:
             found = self.changes[self.count - 1].record
             if are_siblings(last, self.store.copy_key(found, last), coming.key, coming.size):
+                self.leaned = True
                 return found
         found = self.rows.neighbour(coming.key, coming.size)
         return self.changes[self.count - 1].record if found == NULL and self.count else found

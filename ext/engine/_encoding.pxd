@@ -41,6 +41,7 @@ cdef struct Encoding:
     Py_ssize_t stem  # bytes of the key that its siblings share, or 0
     bint same  # the hint is an older version of it
     bint sibling  # the hint is of another object with the same stem
+    bint founded  # a template was made of what it and the hint have in common
     char[MAX_KEY] key
     char[24] digits
     Walk other  # the sibling's

@@ -464,10 +464,10 @@ cdef int share_values(Record *hint, Catalog catalog, Keys keys) except -1:
         if part.template == NULL or part.walk.missed_bytes <= COMMON_BYTES:
             continue
         common = NULL
-        if encoding.sibling and i < hint.sections and template_number(hint, i) == part.template.number:
-            common = common_with(hint, i, catalog, keys)
-        elif encoding.same and i < hint.sections and template_number(hint, i) != part.template.number:
+        if i < hint.sections and template_number(hint, i) != part.template.number:
             common = common_of_move(hint, i, catalog)
+        elif i < hint.sections and encoding.sibling:
+            common = common_with(hint, i, catalog, keys)
         if common == NULL:
             continue
         known = catalog.equal(common)
@@ -476,9 +476,10 @@ cdef int share_values(Record *hint, Catalog catalog, Keys keys) except -1:
             common = known
         else:
             catalog.add(common)
+            encoding.founded |= template_number(hint, i) == part.template.number
         if walk_along(common, i, part.start):
             choose(catalog, i, common)
-            if encoding.same:
+            if template_number(hint, i) != NO_TEMPLATE:
                 follows(catalog.get(template_number(hint, i)), common)
         else:
             walk_along(part.template, i, part.start)
@@ -511,8 +512,8 @@ cdef Template *common_with(Record *hint, uint32_t number, Catalog catalog, Keys 
 
 
 cdef Template *common_of_move(Record *hint, uint32_t number, Catalog catalog) except? NULL:
-    """The same for an object that moved from one shape to another: what its template had said before it still says of
-    its siblings."""
+    """The same for an object that moved from one shape to another, or whose sibling is of another: what the template
+    there says of the owner's objects is likely to be true of this one."""
     cdef Part *part = &encoding.parts[number]
     cdef Shape *shape = part.template.shape
     cdef Template *origin
@@ -550,6 +551,7 @@ cdef int read_object(const char *data, Py_ssize_t size, Record *hint, Catalog ca
     encoding.data = data
     encoding.size = size
     encoding.values = values
+    encoding.founded = False
     encoding.followed = hint != NULL and follow(hint, catalog, keys, len(paths))
     if not encoding.followed:
         scan_object(hint, catalog, keys, paths, record_bytes)
