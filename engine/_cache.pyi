@@ -38,10 +38,10 @@ class Cache:
     def apply(self, type: EventType, item: Item) -> Object | None:
         """Applies one change and returns the object that it replaced or removed. ADDED and MODIFIED both upsert.
         A DELETED item is the last state, stamped with the revision of the deletion; for an unknown key nothing happens.
-        ValueError, with the object's key if it has one, for an item that is no object or that an index function fails
-        on: nothing is changed. RuntimeError from another thread than the one that wrote first, and in an index function
-        that is asked by the same cache. Costs what the item's bytes and the indexes whose values change cost,
-        whatever the cache holds."""
+        ValueError, with the object's key if it has one, for an item that is no object, whose name or namespace has a
+        slash in it, or that an index function fails on: nothing is changed. RuntimeError from another thread than the
+        one that wrote first, and in an index function that is asked by the same cache. Costs what the item's bytes and
+        the indexes whose values change cost, whatever the cache holds."""
 
     def apply_batch(self, events: Iterable[tuple[EventType, Item]]) -> None:
         """All or none: an item that `apply` would reject rejects the batch, and readers see all of it or nothing. The

@@ -245,10 +245,8 @@ cdef class Cache:
         self.indexes.commit()
         if not change.deletion:
             record.marks |= CURRENT
-            # One key can be cut in two ways: a name without a namespace may have a slash in it.
-            if change.old == NULL or change.old.prefix != record.prefix:
+            if change.old == NULL:
                 self.unscoped += not self.store.namespace(record)
-                self.unscoped -= change.old != NULL and not self.store.namespace(change.old)
         else:
             self.unscoped -= not self.store.namespace(change.old)
         return 0

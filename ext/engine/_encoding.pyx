@@ -95,6 +95,8 @@ cdef int take_key(Slice *values) except -1:
         raise ValueError("object has no metadata.name")
     plain_name = plain_text(values[NAME_PATH])
     plain_namespace = plain_text(values[NAMESPACE_PATH]) if namespace.size > 0 else b""
+    refuse_slash("name", plain_name)
+    refuse_slash("namespace", plain_namespace)
     if len(plain_name) + len(plain_namespace) >= MAX_KEY:
         raise ValueError(f"metadata.name and metadata.namespace take more than {MAX_KEY} bytes")
     if len(plain_namespace):
@@ -104,6 +106,13 @@ cdef int take_key(Slice *values) except -1:
     memcpy(encoding.key + at, PyBytes_AS_STRING(plain_name), len(plain_name))
     encoding.namespace_size = len(plain_namespace)
     encoding.key_size = at + len(plain_name)
+    return 0
+
+
+cdef int refuse_slash(str member, bytes text) except -1:
+    """A key is cut at the slash between namespace and name."""
+    if b"/" in text:
+        raise ValueError(f"metadata.{member} {text.decode(errors='replace')!r}: must not have a slash in it")
     return 0
 
 
@@ -122,9 +131,11 @@ cdef bint take_plain_key(Slice *values) noexcept:
         return False
     if namespace.size < 0:
         namespace.size = 0
-    if name.size + namespace.size >= MAX_KEY:
+    if name.size + namespace.size >= MAX_KEY or memchr(name.start, c"/", name.size) != NULL:
         return False
     if namespace.size:
+        if memchr(namespace.start, c"/", namespace.size) != NULL:
+            return False
         memcpy(encoding.key, namespace.start, namespace.size)
         at = namespace.size + 1
         encoding.key[at - 1] = c"/"

@@ -38,7 +38,7 @@ cdef class Keys:
 
     cdef Prefix *take(self, const char *key, Py_ssize_t size, Py_ssize_t namespace_size, Py_ssize_t length,
                       bint is_shared) except NULL
-    cdef Prefix *find(self, const char *text, Py_ssize_t size, Py_ssize_t namespace_size) noexcept
+    cdef Prefix *find(self, const char *text, Py_ssize_t size) noexcept
     cdef Prefix *add(self, const char *text, Py_ssize_t size, Py_ssize_t namespace_size) except NULL
     cdef int widen(self) except -1
     cdef int rebucket(self) except -1

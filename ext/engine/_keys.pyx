@@ -117,24 +117,19 @@ cdef class Keys:
         if size - least > MAX_REST:
             least = size - MAX_REST
         if length > least:
-            prefix = self.find(key, length, namespace_size)
+            prefix = self.find(key, length)
             if prefix == NULL and is_shared:
                 prefix = self.add(key, length, namespace_size)
         if prefix == NULL:
-            prefix = self.find(key, least, namespace_size)
+            prefix = self.find(key, least)
         if prefix == NULL:
             prefix = self.add(key, least, namespace_size)
         prefix.refs += 1
         return prefix
 
-    cdef Prefix *find(self, const char *text, Py_ssize_t size, Py_ssize_t namespace_size) noexcept:
-        """The one that is cut so: a name without a namespace may have a slash in it, and read like another's key."""
+    cdef Prefix *find(self, const char *text, Py_ssize_t size) noexcept:
         cdef Prefix *prefix = self.buckets[hash_of(text, size) & self.bucket_mask]
-        while prefix != NULL and (
-            prefix.size != size
-            or <Py_ssize_t>prefix.namespace_size != namespace_size
-            or memcmp(prefix.text, text, size) != 0
-        ):
+        while prefix != NULL and (prefix.size != size or memcmp(prefix.text, text, size) != 0):
             prefix = prefix.next
         return prefix
 

@@ -210,7 +210,7 @@ cdef class Store:
         cdef Prefix *prefix
         if encoding.same:
             prefix = self.keys.prefixes[hint.prefix]
-            if prefix.size >= encoding.stem and prefix.namespace_size == encoding.namespace_size:
+            if prefix.size >= encoding.stem:
                 prefix.refs += 1
                 return prefix
         return self.keys.take(

@@ -275,10 +275,13 @@ def strict(raw: bytes) -> Any:
 
 
 def named(document: Any) -> bool:
-    """Whether it is an object with a name."""
+    """Whether it is an object with a name, and a key that can be cut in one way only."""
     metadata = document.get("metadata") if isinstance(document, dict) else None
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    return isinstance(name, str) and name != ""
+    if not isinstance(metadata, dict):
+        return False
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    slashed = isinstance(namespace, str) and "/" in namespace
+    return isinstance(name, str) and name != "" and "/" not in name and not slashed
 
 
 def key_of(document: Any) -> str:

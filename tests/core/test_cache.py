@@ -666,17 +666,6 @@ def test_an_object_may_have_more_labels_than_slots_tell_apart() -> None:
     assert not cache.list(label_selector="label-99999")
 
 
-def test_a_key_that_is_cut_otherwise_is_counted_as_what_it_is_now() -> None:
-    cache = Cache()
-    cache.apply("ADDED", {"metadata": {"name": "a/b"}})
-    cache.apply("MODIFIED", {"metadata": {"name": "b", "namespace": "a"}})
-    assert cache.index_size("namespace", "") == 0
-    cache.apply("DELETED", {"metadata": {"name": "a/b"}})
-    cache.apply("ADDED", {"metadata": {"name": "q", "namespace": "z"}})
-    assert cache.index_size("namespace", "") == 0
-    assert [obj.key for obj in cache.list(field_selector="metadata.name=q")] == ["z/q"]
-
-
 def test_a_replacement_of_the_same_revision_and_other_bytes_is_one() -> None:
     """A server that lost its data counts anew."""
     log = WatchLog()

@@ -1,0 +1,1 @@
+"""Lower-case hexadecimal digits and UUIDs in half their bytes. Only compiled modules use it."""
