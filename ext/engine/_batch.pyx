@@ -220,7 +220,7 @@ cdef class Batch:
             return 0
         raw = self.store.raw(record)
         self.changes[number].record = self.store.encode(
-            PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), self.changes[number + 1].record
+            PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), self.changes[number + 1].record, False
         )
         return self.store.drop(record)
 
@@ -238,8 +238,9 @@ cdef class Batch:
 
     cdef Record *encode(self, bytes data, const Coming *coming, Record **base) except NULL:
         """A new record; `base` is its older version, if there is one."""
+        cdef Record *hint = self.hint_for(coming, base)
         try:
-            return self.store.encode(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), self.hint_for(coming, base))
+            return self.store.encode(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), hint, base[0] != NULL)
         except ValueError as error:
             if coming.size < 0:
                 raise

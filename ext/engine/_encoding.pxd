@@ -1,6 +1,7 @@
 from engine._catalog cimport Catalog
 from engine._json cimport Slice
 from engine._keys cimport MAX_KEY, Keys
+from engine._packing cimport Memory
 from engine._record cimport Record
 from engine._scan cimport Tape
 from engine._shape cimport MAX_SECTIONS, Shape
@@ -20,7 +21,8 @@ cdef struct Part:
     const char *start
     const char *end
     Template *template  # counted once as long as the encoding lasts; NULL: the section stays as it is
-    Walk walk
+    Walk walk  # unless it is kept
+    bint kept  # it says the same as that of the hint, an older version
     Py_ssize_t packed_end  # in `out`
 
 
@@ -33,6 +35,7 @@ cdef struct Encoding:
     Tape tape
     bint followed  # its templates are those of the hint or followed them; else it was scanned
     Slice *values  # by number of watched path: the raw JSON in `data`; when it was followed, those of the store's own
+    Memory memory  # of what was packed
     # Its key, and what templates may expect of it.
     Known known
     int64_t revision
@@ -46,7 +49,8 @@ cdef struct Encoding:
     char[24] digits
     Walk other  # the sibling's
     # Scratch.
-    uint8_t *out
+    uint8_t *out  # the sections, packed: so many bytes
+    Py_ssize_t packed
     uint8_t *varying
     uint8_t *missed
     Py_ssize_t capacity
@@ -54,8 +58,7 @@ cdef struct Encoding:
 
 cdef Encoding *encoding
 
-cdef int read_object(const char *data, Py_ssize_t size, Record *hint, Catalog catalog, Keys keys, list paths,
-                     Slice *values, long long record_bytes) except -1
+cdef Py_ssize_t pack_object(const char *data, Py_ssize_t size, Record *hint, bint is_older, Catalog catalog, Keys keys,
+                            list paths, Slice *values, long long record_bytes) except -1
 cdef int let_go(Catalog catalog) noexcept
-cdef Py_ssize_t pack_object(Catalog catalog) except -1
 cdef Slice span_of(const Tape *tape, const char *data, Py_ssize_t token) noexcept

@@ -7,12 +7,12 @@ up by shape; a shape that comes the second time is kept.
 
 from cpython.bytes cimport PyBytes_AS_STRING
 from engine._catalog cimport NO_TEMPLATE, Catalog
-from engine._decoding cimport section_text, set_key
+from engine._decoding cimport DIGITS, section_text, set_key, text_room
 from engine._json cimport Slice, loads_exact
-from engine._keys cimport MAX_KEY, Keys, Prefix, hash_of, revision_of, stem_of, text_of
-from engine._packing cimport AFFIXED, INTEGER, Memory, begin, remember, write_varint
+from engine._keys cimport MAX_KEY, Keys, Prefix, hash_of, number_of, revision_of, stem_of, text_of
+from engine._packing cimport AFFIXED, INTEGER, Memory, begin, recall, remember, write_varint
 from engine._path cimport Path
-from engine._record cimport Record, rest_of, template_number
+from engine._record cimport Record, payload_of, rest_of, template_number
 from engine._scan cimport NO_FAULT, OBJECT, STRING, Fault, Tape, Token, clear_tape, fault_of, find_path, scan
 from engine._shape cimport (
     BY_NAME,
@@ -47,6 +47,8 @@ from engine._template cimport (
     located,
     match,
     pack_section,
+    same_section,
+    skip_section,
     template_of,
 )
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -60,6 +62,8 @@ cdef enum:
     PACKED_OVERHEAD = 24  # bytes that a packed value takes at most beyond its own
     SECTION_OVERHEAD = 128  # and a section beyond its values
     FIRST_ROOM = 1 << 16
+    MAX_AFFIXES = 1024  # bytes that a packed value can share at its ends
+    STEADY = 4  # times in a row that a section was kept, from which on it is looked for
     MAX_IDLE = 4 << 20  # bytes of scratch that are kept from one object to the next
 
 cdef Encoding *encoding = <Encoding *>calloc(1, sizeof(Encoding))
@@ -207,40 +211,68 @@ cdef int let_go(Catalog catalog) noexcept:
     return 0
 
 
-cdef bint follow(Record *hint, Catalog catalog, Keys keys, Py_ssize_t paths) noexcept:
-    """Walks along the hint's templates and those that followed them before; False when the object is of no such
-    shape."""
+cdef bint follow(Record *hint, bint is_older, Catalog catalog, Keys keys, Py_ssize_t paths) except -1:
+    """Packs the object as its hint is packed: what it kept of an older version, the rest along the hint's templates and
+    those that followed them before. False when it is of no such shape."""
+    cdef unsigned long long size
     cdef const char *p = encoding.data
-    cdef Template *template
-    cdef Template *origin
+    cdef const uint8_t *packed  # the hint's
+    cdef const uint8_t *behind
+    cdef Shape *shape
+    cdef bint are_kept = True  # all sections before
     cdef uint32_t i
     encoding.count = hint.sections
     for i in range(encoding.count):
         if template_number(hint, i) == NO_TEMPLATE:
             return False
+    packed = payload_of(hint, &size)
     for i in range(encoding.count):
-        origin = template = catalog.get(template_number(hint, i))
-        if i and not encoding.same and not encoding.sibling:
-            origin = template = catalog.get(template.shape.plain)
-        if not walk_along(origin, i, p):
-            template = walk_on(origin, i, p, catalog)
-            if template == NULL:
-                return False
-        choose(catalog, i, template)
-        if template.shape.place_count < paths or not are_resolved(template.shape, paths):
+        shape = catalog.get(template_number(hint, i)).shape
+        if is_older and shape.steady >= STEADY and keep_section(i, p, hint, packed, catalog, keys, paths):
+            packed += encoding.parts[i].packed_end - (encoding.parts[i - 1].packed_end if i else 0)
+            p = encoding.parts[i].end
+            continue
+        if not follow_section(i, p, hint, catalog, keys, paths):
             return False
         if i == 0:
-            if not locate_key() or not take_plain_key(encoding.values):
-                return False
-            relate(hint, keys)
-            if not encoding.same and not encoding.sibling and template.values:
-                template = catalog.get(template.shape.plain)
-                if not walk_along(template, 0, p):
-                    return False
-                choose(catalog, 0, template)
-        if template != origin:
-            follows(origin, template)
+            is_older = is_older and encoding.same
+            know_key()
+        pack_part(i, hint, catalog, keys)
+        if is_older:
+            behind = skip_section(shape, packed)
+            compare_section(i, hint, packed, behind, are_kept)
+            packed = behind
+        are_kept = are_kept and encoding.parts[i].kept
         p = encoding.parts[i].end
+    return True
+
+
+cdef bint follow_section(uint32_t number, const char *start, Record *hint, Catalog catalog, Keys keys,
+                         Py_ssize_t paths) noexcept:
+    """Chooses the template of a section that begins at `start`; False when none fits."""
+    cdef Template *origin = catalog.get(template_number(hint, number))
+    cdef Template *template
+    if number and not encoding.same and not encoding.sibling:
+        origin = catalog.get(origin.shape.plain)
+    template = origin
+    if not walk_along(origin, number, start):
+        template = walk_on(origin, number, start, catalog)
+        if template == NULL:
+            return False
+    choose(catalog, number, template)
+    if template.shape.place_count < paths or not are_resolved(template.shape, paths):
+        return False
+    if number == 0:
+        if not locate_key() or not take_plain_key(encoding.values):
+            return False
+        relate(hint, keys)
+        if not encoding.same and not encoding.sibling and template.values:
+            template = catalog.get(template.shape.plain)
+            if not walk_along(template, 0, start):
+                return False
+            choose(catalog, 0, template)
+    if template != origin:
+        follows(origin, template)
     return True
 
 
@@ -300,6 +332,83 @@ cdef bint are_resolved(const Shape *shape, Py_ssize_t paths) noexcept:
     return True
 
 
+# --- What an object kept of its older version -------------------------------------------------------------------------
+
+
+cdef bint keep_section(uint32_t number, const char *start, Record *hint, const uint8_t *packed, Catalog catalog,
+                       Keys keys, Py_ssize_t paths) except -1:
+    """Takes over what was packed if the section that begins at `start` says the same."""
+    cdef Template *template = catalog.get(template_number(hint, number))
+    cdef Shape *shape = template.shape
+    cdef Part *part = &encoding.parts[number]
+    cdef const char *end = encoding.data + encoding.size
+    cdef const uint8_t *behind = packed
+    cdef unsigned long long size
+    cdef char *scratch
+    cdef uint32_t count
+    cdef int64_t time
+    if shape.place_count < paths or not are_resolved(shape, paths):
+        return False
+    if number == 0:
+        assume_key(hint, keys)
+    payload_of(hint, &size)
+    count = encoding.memory.count
+    time = encoding.memory.time
+    part.start = start
+    # Values that refer to others can have become longer, but are none of the object's then.
+    scratch = text_room(<Py_ssize_t>size + encoding.size + MAX_AFFIXES)
+    part.end = same_section(template, &behind, &encoding.known, &encoding.memory, scratch, start, end)
+    if part.end == NULL or (number == encoding.count - 1 and part.end != end):
+        shape.steady = 0
+        encoding.memory.count = count
+        encoding.memory.time = time
+        return False
+    recall(&encoding.memory, count)
+    choose(catalog, number, template)
+    if number == 0 and encoding.known.revision.start != &encoding.digits[0] + (DIGITS - encoding.known.revision.size):
+        encoding.revision = number_of(encoding.known.revision)
+    make_room(encoding.packed + (behind - packed))
+    memcpy(encoding.out + encoding.packed, packed, behind - packed)
+    encoding.packed += behind - packed
+    part.packed_end = encoding.packed
+    part.kept = True
+    return True
+
+
+cdef int assume_key(Record *hint, Keys keys) noexcept:
+    """That of the hint, as long as nothing else is found."""
+    cdef Prefix *prefix = keys.prefixes[hint.prefix]
+    memcpy(encoding.key, prefix.text, prefix.size)
+    memcpy(encoding.key + prefix.size, rest_of(hint), hint.rest)
+    encoding.key_size = prefix.size + hint.rest
+    encoding.namespace_size = prefix.namespace_size
+    encoding.revision = hint.revision
+    encoding.same = True
+    encoding.sibling = False
+    encoding.stem = stem_of(encoding.key, encoding.key_size, encoding.namespace_size)
+    return begin_packing()
+
+
+cdef int compare_section(uint32_t number, Record *hint, const uint8_t *packed, const uint8_t *behind,
+                         bint are_kept) noexcept:
+    """Learns whether sections like this one are kept as a rule. What is packed alike up to here means the same. (Behind
+    a difference it need not: values refer to earlier ones.)"""
+    cdef Part *part = &encoding.parts[number]
+    cdef Shape *shape = part.template.shape
+    cdef Py_ssize_t start = encoding.parts[number - 1].packed_end if number else 0
+    cdef bint is_alike = (
+        part.template.number == template_number(hint, number)
+        and part.packed_end - start == behind - packed
+        and memcmp(packed, encoding.out + start, behind - packed) == 0
+    )
+    part.kept = is_alike and are_kept
+    if not is_alike:
+        shape.steady = 0
+    elif shape.steady < STEADY:
+        shape.steady += 1
+    return 0
+
+
 # --- By scanning ------------------------------------------------------------------------------------------------------
 
 
@@ -328,6 +437,9 @@ cdef int scan_object(Record *hint, Catalog catalog, Keys keys, list paths, long 
     )
     for i in range(encoding.count):
         find_template(i, &sections[i], frame, hint, catalog, paths, record_bytes)
+    know_key()
+    for i in range(encoding.count):
+        pack_part(i, hint, catalog, keys)
     return 0
 
 
@@ -464,38 +576,36 @@ cdef int expect(Shape *shape, uint32_t path, uint8_t kind, uint8_t rule) noexcep
 # --- What siblings share ----------------------------------------------------------------------------------------------
 
 
-cdef int share_values(Record *hint, Catalog catalog, Keys keys) except -1:
+cdef int share_values(uint32_t number, Record *hint, Catalog catalog, Keys keys) except -1:
     """Gives siblings a template with what they have in common, where that is worth it."""
-    cdef Part *part
+    cdef Part *part = &encoding.parts[number]
     cdef Template *common
     cdef Template *known
-    cdef uint32_t i
-    for i in range(encoding.count):
-        part = &encoding.parts[i]
-        if part.template == NULL or part.walk.missed_bytes <= COMMON_BYTES:
-            continue
-        common = NULL
-        if i < hint.sections and template_number(hint, i) != part.template.number:
-            common = common_of_move(hint, i, catalog)
-        elif i < hint.sections and encoding.sibling:
-            common = common_with(hint, i, catalog, keys)
-        if common == NULL:
-            continue
-        known = catalog.equal(common)
-        if known != NULL:
-            free_template(common)
-            common = known
-        else:
-            catalog.add(common)
-            encoding.founded |= template_number(hint, i) == part.template.number
-        if walk_along(common, i, part.start):
-            choose(catalog, i, common)
-            if template_number(hint, i) != NO_TEMPLATE:
-                follows(catalog.get(template_number(hint, i)), common)
-        else:
-            walk_along(part.template, i, part.start)
-            common.refs += 1
-            catalog.drop(common)
+    if number >= hint.sections or part.walk.missed_bytes <= COMMON_BYTES:
+        return 0
+    if template_number(hint, number) != part.template.number:
+        common = common_of_move(hint, number, catalog)
+    elif encoding.sibling:
+        common = common_with(hint, number, catalog, keys)
+    else:
+        return 0
+    if common == NULL:
+        return 0
+    known = catalog.equal(common)
+    if known != NULL:
+        free_template(common)
+        common = known
+    else:
+        catalog.add(common)
+        encoding.founded |= template_number(hint, number) == part.template.number
+    if walk_along(common, number, part.start):
+        choose(catalog, number, common)
+        if template_number(hint, number) != NO_TEMPLATE:
+            follows(catalog.get(template_number(hint, number)), common)
+    else:
+        walk_along(part.template, number, part.start)
+        common.refs += 1
+        catalog.drop(common)
     return 0
 
 
@@ -555,22 +665,23 @@ cdef Template *worthwhile(Template *common, Template *present, Shape *shape) noe
 # --- The whole --------------------------------------------------------------------------------------------------------
 
 
-cdef int read_object(const char *data, Py_ssize_t size, Record *hint, Catalog catalog, Keys keys, list paths,
-                     Slice *values, long long record_bytes) except -1:
-    """Fills `encoding` with the object in `data`: its key, its sections and their templates, the values of the watched
-    paths. ValueError for what is no JSON object with a name. `let_go` must follow, whatever happens."""
-    encoding.data = data
-    encoding.size = size
-    encoding.values = values
-    encoding.founded = False
-    encoding.followed = hint != NULL and follow(hint, catalog, keys, len(paths))
-    if not encoding.followed:
-        scan_object(hint, catalog, keys, paths, record_bytes)
-    encoding.revision = revision_of(values[REVISION_PATH])
+cdef int know_key() noexcept:
+    """And the revision, and begins to pack."""
+    encoding.revision = revision_of(encoding.values[REVISION_PATH])
+    return begin_packing()
+
+
+cdef int begin_packing() noexcept:
+    cdef Memory *memory = &encoding.memory
+    cdef uint32_t i
     set_key(&encoding.known, encoding.digits, encoding.key, encoding.key_size, encoding.namespace_size,
             encoding.revision)
-    if hint != NULL and (encoding.same or encoding.sibling):
-        share_values(hint, catalog, keys)
+    begin(memory)
+    remember(memory, encoding.known.name)
+    remember(memory, encoding.known.namespace)
+    for i in range(MAX_SECTIONS):
+        encoding.parts[i].kept = False
+    encoding.packed = 0
     return 0
 
 
@@ -596,36 +707,45 @@ cdef int make_room(Py_ssize_t size) except -1:
     return 0
 
 
-cdef Py_ssize_t pack_object(Catalog catalog) except -1:
-    """Writes the sections to `encoding.out`; returns their size."""
-    cdef Memory memory
-    cdef Part *part
+cdef int pack_part(uint32_t number, Record *hint, Catalog catalog, Keys keys) except -1:
+    """Writes a section whose template was chosen to `encoding.out`."""
+    cdef Part *part = &encoding.parts[number]
+    cdef Py_ssize_t size = part.end - part.start
     cdef Shape *shape
     cdef uint8_t *out
-    cdef Py_ssize_t room = encoding.size + MAX_SECTIONS * SECTION_OVERHEAD
-    cdef uint32_t i
-    for i in range(encoding.count):
-        if encoding.parts[i].template != NULL:
-            room += PACKED_OVERHEAD * encoding.parts[i].walk.count
-    make_room(room)
-    begin(&memory)
-    remember(&memory, encoding.known.name)
-    remember(&memory, encoding.known.namespace)
-    out = encoding.out
-    for i in range(encoding.count):
-        part = &encoding.parts[i]
-        if part.template == NULL:
-            out = write_varint(out, part.end - part.start)
-            memcpy(out, part.start, part.end - part.start)
-            out += part.end - part.start
-            part.packed_end = out - encoding.out
-            continue
+    if part.template == NULL:
+        make_room(encoding.packed + size + SECTION_OVERHEAD)
+        out = write_varint(encoding.out + encoding.packed, size)
+        memcpy(out, part.start, size)
+        out += size
+    else:
+        if hint != NULL and (encoding.same or encoding.sibling):
+            share_values(number, hint, catalog, keys)
         shape = part.template.shape
         shape.objects += 1
         if part.walk.misses:
             catalog.bytes -= shape_bytes(shape)
             learn(shape, &part.walk, &encoding.known)
             catalog.bytes += shape_bytes(shape)
-        out = pack_section(part.template, &part.walk, &encoding.known, &memory, out, encoding.varying, encoding.missed)
-        part.packed_end = out - encoding.out
-    return out - encoding.out
+        make_room(encoding.packed + size + SECTION_OVERHEAD + PACKED_OVERHEAD * <Py_ssize_t>part.walk.count)
+        out = pack_section(
+            part.template, &part.walk, &encoding.known, &encoding.memory, encoding.out + encoding.packed,
+            encoding.varying, encoding.missed,
+        )
+    encoding.packed = part.packed_end = out - encoding.out
+    return 0
+
+
+cdef Py_ssize_t pack_object(const char *data, Py_ssize_t size, Record *hint, bint is_older, Catalog catalog, Keys keys,
+                            list paths, Slice *values, long long record_bytes) except -1:
+    """Packs the object in `data` into `encoding`; returns how many bytes its sections take. `hint` may be NULL; if it
+    `is_older`, it is likely to be an older version. ValueError for what is no JSON object with a name. `let_go` must
+    follow, whatever happens."""
+    encoding.data = data
+    encoding.size = size
+    encoding.values = values
+    encoding.founded = False
+    encoding.followed = hint != NULL and follow(hint, is_older, catalog, keys, len(paths))
+    if not encoding.followed:
+        scan_object(hint, catalog, keys, paths, record_bytes)
+    return encoding.packed

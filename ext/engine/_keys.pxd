@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint32_t
 cdef enum:
     MAX_KEY = 16384  # bytes of namespace/name
     MAX_REST = 255  # bytes of a key behind its prefix
+    MAX_REVISION_DIGITS = 18  # always fit 64 bits
 
 
 cdef struct Prefix:
@@ -48,5 +49,6 @@ cdef class Keys:
 cdef Py_ssize_t stem_of(const char *key, Py_ssize_t size, Py_ssize_t namespace_size) noexcept nogil
 cdef Slice text_of(Slice value) noexcept nogil
 cdef int64_t revision_of(Slice value) noexcept nogil
+cdef int64_t number_of(Slice digits) noexcept nogil
 cdef Py_ssize_t peek_key(const char *data, Py_ssize_t size, char *out, Py_ssize_t room) noexcept nogil
 cdef uint32_t hash_of(const char *text, Py_ssize_t size) noexcept nogil

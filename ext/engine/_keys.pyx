@@ -19,7 +19,6 @@ cdef extern from "malloc.h":
 cdef enum:
     NO_NUMBER = 0xFFFFFFFF
     FIRST_BUCKETS = 16  # a power of two
-    MAX_REVISION_DIGITS = 18  # always fit 64 bits
     BLOCK = 8  # what malloc puts before a block
 
 
@@ -39,14 +38,20 @@ cdef Slice text_of(Slice value) noexcept nogil:
 cdef int64_t revision_of(Slice value) noexcept nogil:
     """The number that a resourceVersion is, 0 when it is none or written otherwise than a number is."""
     cdef Slice text = text_of(value)
-    cdef int64_t number = 0
     cdef Py_ssize_t i
     if text.size < 1 or text.size > MAX_REVISION_DIGITS or text.start[0] == c"0":
         return 0
     for i in range(text.size):
         if not c"0" <= text.start[i] <= c"9":
             return 0
-        number = number * 10 + (text.start[i] - c"0")
+    return number_of(text)
+
+
+cdef int64_t number_of(Slice digits) noexcept nogil:
+    cdef int64_t number = 0
+    cdef Py_ssize_t i
+    for i in range(digits.size):
+        number = number * 10 + (digits.start[i] - c"0")
     return number
 
 

@@ -272,7 +272,7 @@ cdef Record *record_of(Store store, Object obj, Record *hint) except NULL:
     if obj.record != NULL and obj.store is store:
         return hold(obj.record)
     raw = raw_of(obj)
-    return store.encode(raw, len(raw), hint)
+    return store.encode(raw, len(raw), hint, True)
 
 
 cdef int bind(Object obj, Store store, Record *record) noexcept:

@@ -46,6 +46,7 @@ cdef struct Memory:
 cdef void begin(Memory *memory) noexcept nogil
 cdef void begin_reading(Memory *memory) noexcept nogil
 cdef void remember(Memory *memory, Slice value) noexcept nogil
+cdef void recall(Memory *memory, uint32_t first) noexcept nogil  # what was remembered for reading, for writing too
 cdef void remember_for_reading(Memory *memory, Slice value) noexcept nogil
 cdef Packed kind_of(Slice value, Slice expected, bint is_text) noexcept nogil
 cdef uint8_t *pack(uint8_t *out, Packed kind, Slice value, Slice expected, Memory *memory) noexcept nogil
@@ -53,6 +54,8 @@ cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text,
                         uint8_t *usual) noexcept nogil
 cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory *memory, char *out,
                            Py_ssize_t *size) noexcept nogil
+cdef bint can_unpack(const uint8_t *p, Packed kind, Slice expected, const Memory *memory) noexcept nogil
+cdef const uint8_t *skip_packed(const uint8_t *p, Packed kind) noexcept nogil
 
 
 cdef inline uint8_t *write_varint(uint8_t *out, unsigned long long number) noexcept nogil:

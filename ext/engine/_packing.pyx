@@ -152,10 +152,15 @@ cdef void remember_for_reading(Memory *memory, Slice value) noexcept nogil:
 
 
 cdef void remember(Memory *memory, Slice value) noexcept nogil:
-    cdef uint32_t i = memory.count
-    cdef uint8_t bucket
+    cdef uint32_t first = memory.count
     remember_for_reading(memory, value)
-    for i in range(i, memory.count):
+    recall(memory, first)
+
+
+cdef void recall(Memory *memory, uint32_t first) noexcept nogil:
+    cdef uint32_t i
+    cdef uint8_t bucket
+    for i in range(first, memory.count):
         bucket = bucket_of(memory.values[i])
         if memory.first[bucket] == NO_PLACE:
             memory.first[bucket] = <uint8_t>i
@@ -476,3 +481,54 @@ cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory
     memcpy(out, expected.start, front)
     size[0] = front + 2 * p[1]
     return unpack_digits(p + 2, p[1], out + front)
+
+
+cdef const uint8_t *skip_packed(const uint8_t *p, Packed kind) noexcept nogil:
+    """What stands behind the value that was packed at `p`."""
+    cdef unsigned long long number
+    cdef uint8_t head
+    if kind == EXTENDED:
+        p += 1
+        kind = AFFIXED
+    if kind == AFFIXED:
+        head = p[0]
+        p += 1 + ((head & HAS_FRONT) != 0) + ((head & HAS_BACK) != 0)
+        number = 0
+        if head & MAX_SHORT == MAX_SHORT:
+            p = read_varint(p, &number)
+        p += (head & MAX_SHORT) + number
+        return p + 1 + p[0] if head & HAS_DIGITS else p
+    if kind == WITHIN:
+        return skip_packed(p + 3, <Packed>p[2])
+    if kind == COPIED:
+        return p + 1
+    if kind == CONTAINED:
+        return p + 2
+    if kind == TIME or kind == INTEGER:
+        return read_varint(p, &number)
+    if kind == IPV4:
+        return p + 4
+    return p + UUID_BYTES if kind == UUID else p + 2 + p[1]
+
+
+cdef bint can_unpack(const uint8_t *p, Packed kind, Slice expected, const Memory *memory) noexcept nogil:
+    """Whether what the value at `p` refers to is there, where it need not be what it was when that was packed."""
+    if kind == COPIED or kind == EXTENDED:
+        if p[0] >= memory.count:
+            return False
+        return kind == COPIED or can_unpack(p + 1, AFFIXED, memory.values[p[0]], memory)
+    if kind == CONTAINED:
+        return memory.count > 0 and <Py_ssize_t>p[0] + p[1] <= memory.values[0].size
+    if kind == WITHIN:
+        return (
+            <Py_ssize_t>p[0] <= expected.size
+            and <Py_ssize_t>p[1] <= expected.size
+            and can_unpack(p + 3, <Packed>p[2], expected, memory)
+        )
+    if kind == HEXADECIMAL:
+        return <Py_ssize_t>p[0] <= expected.size
+    if kind != AFFIXED:
+        return True
+    if p[0] & HAS_FRONT and <Py_ssize_t>p[1] > expected.size:
+        return False
+    return not p[0] & HAS_BACK or <Py_ssize_t>p[1 + ((p[0] & HAS_FRONT) != 0)] <= expected.size

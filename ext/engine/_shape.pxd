@@ -69,6 +69,7 @@ cdef struct Shape:
     uint32_t section
     uint32_t objects  # that were encoded, for the share of misses
     uint32_t barren  # looks in a row at what siblings share that found too little
+    uint8_t steady  # how often lately, up to a bound, a section said the same as in the object's older version
     uint32_t plain  # the number of the template without values of its own
     uint32_t[SUCCESSORS] successors  # such numbers of the shapes to which objects moved from here, the last one first
     uint32_t tokens

@@ -35,7 +35,6 @@ cdef class Store:
     # in the encoded bytes (start NULL: nothing there), valid as long as these bytes and until the next encode.
     cdef list paths
     cdef Slice *values
-    cdef uint32_t kept  # the first sections of what was encoded last that say the same as those of its hint
     # What records share.
     cdef Keys keys
     cdef Catalog catalog
@@ -45,11 +44,11 @@ cdef class Store:
     cdef dict columns  # path text -> ColumnReader, lent by the cache; None: it lends none
 
     cdef int watch(self, Path path) except -1
-    cdef Record *encode(self, const char *data, Py_ssize_t size, Record *hint) except NULL
+    cdef Record *encode(self, const char *data, Py_ssize_t size, Record *hint, bint is_older) except NULL
     # Of the record that was encoded last: whether the hint has the same at a watched path, as far as that is known.
     cdef bint keeps(self, Record *record, int path) noexcept
-    # And what stands there, in the encoded bytes and as long as they last; a start of NULL: nothing.
-    cdef Slice value(self, Record *record, int path) noexcept
+    # And what stands there, as long as the encoded bytes last and nothing is read; a start of NULL: nothing.
+    cdef Slice value(self, Record *record, int path) except *
     cdef Py_ssize_t raw_size(self, Record *record) noexcept
     cdef int write_raw(self, Record *record, char *out) noexcept
     cdef bytes raw(self, Record *record)
@@ -61,7 +60,6 @@ cdef class Store:
     cdef int expect(self, const Record *record) noexcept
     cdef int expect_next(self, const Record *record) noexcept
     cdef Prefix *take_prefix(self, Record *hint) except NULL
-    cdef uint32_t kept_sections(self, Record *hint) noexcept
     cdef Record *restamp(self, Record *record, int64_t revision) except NULL
     cdef str key(self, Record *record)
     cdef str name(self, Record *record)

@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport text_room, unpack_object
-from engine._encoding cimport REVISION_PATH, encoding, let_go, pack_object, read_object, span_of
+from engine._encoding cimport REVISION_PATH, encoding, let_go, pack_object, span_of
 from engine._json cimport Slice, spliced
 from engine._keys cimport MAX_KEY, PREFIXES, Keys, Prefix
 from engine._packing cimport write_varint
@@ -104,70 +104,49 @@ cdef class Store:
 
     # --- Records ---
 
-    cdef Record *encode(self, const char *data, Py_ssize_t size, Record *hint) except NULL:
-        """A new record, held once by the caller. `hint` is a record that may be like it (its older version, a sibling),
-        or NULL. ValueError for what is no JSON object with a name. O(size)."""
+    cdef Record *encode(self, const char *data, Py_ssize_t size, Record *hint, bint is_older) except NULL:
+        """A new record, held once by the caller. `hint` is a record that may be like it (its older version, as
+        `is_older` supposes, or a sibling), or NULL. ValueError for what is no JSON object with a name. O(size)."""
         cdef Py_ssize_t packed
         if size > MAX_OBJECT:
             raise ValueError(f"an object of {size} bytes, more than {MAX_OBJECT}")
         try:
-            read_object(data, size, hint, self.catalog, self.keys, self.paths, self.values, self.record_bytes)
-            packed = pack_object(self.catalog)
-            self.kept = self.kept_sections(hint)
+            packed = pack_object(
+                data, size, hint, is_older, self.catalog, self.keys, self.paths, self.values, self.record_bytes
+            )
             return self.new_record(hint, packed)
         finally:
             let_go(self.catalog)
-
-    cdef uint32_t kept_sections(self, Record *hint) noexcept:
-        """What is packed alike up to here means the same. (Behind a difference it need not: values refer to earlier
-        ones.)"""
-        cdef unsigned long long size
-        cdef const uint8_t *packed
-        cdef const uint8_t *end
-        cdef Py_ssize_t start = 0
-        cdef uint32_t i = 0
-        if hint == NULL or not encoding.same or hint.sections != encoding.count:
-            return 0
-        packed = payload_of(hint, &size)
-        end = <const uint8_t *>hint + hint.size
-        while i < encoding.count and encoding.parts[i].template != NULL:
-            size = encoding.parts[i].packed_end - start
-            if (
-                encoding.parts[i].template.number != template_number(hint, i)
-                or <Py_ssize_t>size > end - packed
-                or memcmp(packed, encoding.out + start, size) != 0
-            ):
-                break
-            packed += size
-            start += <Py_ssize_t>size
-            i += 1
-        return i
 
     cdef bint keeps(self, Record *record, int path) noexcept:
         cdef Shape *shape
         cdef Place place
         cdef uint32_t i
-        for i in range(self.kept):
+        if not encoding.followed or not encoding.same:
+            return False
+        for i in range(record.sections):
             shape = self.catalog.get(template_number(record, i)).shape
             place = shape.places[path]
-            if place.start == UNRESOLVED:
-                return False
             if place.start != NOWHERE:
                 # The revision stands in the record's head.
-                return place.end <= shape.places[REVISION_PATH].start or shape.places[REVISION_PATH].end <= place.start
-        return self.kept == record.sections
+                return encoding.parts[i].kept and (
+                    place.end <= shape.places[REVISION_PATH].start or shape.places[REVISION_PATH].end <= place.start
+                )
+        return False
 
-    cdef Slice value(self, Record *record, int path) noexcept:
+    cdef Slice value(self, Record *record, int path) except *:
         cdef Shape *shape
         cdef Slice found
         cdef uint32_t i
-        if not encoding.followed or path <= REVISION_PATH:
+        if not encoding.followed:
             return self.values[path]
         found.start = NULL
         found.size = 0
         for i in range(record.sections):
             shape = self.catalog.get(template_number(record, i)).shape
             if shape.places[path].start != NOWHERE:
+                if encoding.parts[i].kept:  # nobody walked over it
+                    return self.read(record, path)
                 return located(shape, &encoding.parts[i].walk, encoding.parts[i].start, shape.places[path])
         return found
 
@@ -220,7 +199,7 @@ cdef class Store:
     cdef Record *restamp(self, Record *record, int64_t revision) except NULL:
         """The same state at another revision, held once by the caller."""
         cdef bytes raw = spliced(self.raw(record), revision)
-        return self.encode(PyBytes_AS_STRING(raw), len(raw), record)
+        return self.encode(PyBytes_AS_STRING(raw), len(raw), record, True)
 
     cdef int drop(self, Record *record) noexcept:
         """One holder less."""

@@ -55,6 +55,9 @@ cdef Template *plain_template(Shape *shape) noexcept nogil
 cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling, const Template *owner) noexcept nogil
 cdef void free_template(Template *template) noexcept nogil
 cdef const char *match(const Template *template, const char *p, const char *end, Walk *walk) noexcept nogil
+cdef const char *same_section(const Template *template, const uint8_t **packed, Known *known, Memory *memory,
+                              char *scratch, const char *p, const char *end) noexcept nogil
+cdef const uint8_t *skip_section(const Shape *shape, const uint8_t *packed) noexcept nogil
 cdef bint keys_fit(const Template *template, const Walk *walk) noexcept nogil
 cdef Slice located(const Shape *shape, const Walk *walk, const char *start, Place place) noexcept nogil
 cdef bint learn(Shape *shape, const Walk *walk, const Known *known) noexcept nogil

@@ -1,17 +1,20 @@
 """Sections of objects against templates: what is the same is compared and left out, what differs is packed."""
 
 from engine._json cimport Slice
+from engine._keys cimport MAX_REVISION_DIGITS
 from engine._packing cimport (
     AFFIXED,
     ANY_KIND,
     Memory,
     Packed,
+    can_unpack,
     kind_of,
     pack,
     pack_best,
     read_varint,
     remember,
     remember_for_reading,
+    skip_packed,
     unpack,
     write_varint,
 )
@@ -551,6 +554,107 @@ cdef const uint8_t *unpack_section(const Template *template, const uint8_t *p, c
         if value < template.values and tokens_of(template)[value] == token:
             value += 1
         out[0] += text.size
+
+
+cdef const char *same_section(const Template *template, const uint8_t **packed, Known *known, Memory *memory,
+                              char *scratch, const char *p, const char *end) noexcept nogil:
+    """Walks over the section that begins at `p` as long as it says what was packed. Returns what stands behind it, and
+    moves `packed` behind the packed one; NULL when it says something else, or was packed with values missed. `scratch`
+    has room for the object that was packed. The revision may be another one: that is `known` then. What was read is
+    remembered as a reader does."""
+    cdef const Shape *shape = template.shape
+    cdef const Blank *blanks = shape.token
+    cdef Slice[256] varied
+    cdef uint32_t varying = packed[0][0], vary = 0, value = 0, token, code, number, at = 0, tokens = shape.tokens
+    cdef const uint8_t *codes = packed[0] + 1
+    cdef const uint8_t *q
+    cdef unsigned long long length
+    cdef Py_ssize_t run
+    cdef Packed kind
+    cdef Slice text
+    q = read_varint(codes + (varying + 3) // 4, &length)
+    if length:
+        return NULL
+    while True:
+        while vary < shape.varying and shape.order[vary] >= varying:
+            vary += 1
+        token = shape.ordered[vary] if vary < shape.varying else tokens
+        if value < template.values and tokens_of(template)[value] < token:
+            token = tokens_of(template)[value]
+        run = (blanks[token].start if token < tokens else shape.size) - at
+        if run > end - p or memcmp(shape.text + at, p, run) != 0:
+            return NULL
+        p += run
+        if token == tokens:
+            packed[0] = q
+            return p
+        at = blanks[token].end
+        number = blanks[token].varying
+        code = EXPECTED
+        if number < varying:
+            vary += 1
+            text = expected_at(shape, template, &shape.vary[number], &value, known, varied)
+            code = (codes[number >> 2] >> (2 * (number & 3))) & 3
+            if code == EXPECTED and text.start == known.revision.start:
+                text.size = revision_digits(p, end)
+                if text.size == 0:
+                    return NULL
+                known.revision.start = text.start = p
+                known.revision.size = text.size
+            elif code != EXPECTED:
+                kind = <Packed>shape.vary[number].kind
+                if code == BY_BEST:
+                    kind = <Packed>q[0]
+                    q += 1
+                elif code == BY_AFFIX:
+                    kind = AFFIXED
+                if not can_unpack(q, kind, text, memory):
+                    return NULL
+                q = unpack(q, kind, text, memory, scratch, &text.size)
+                text.start = scratch
+        else:
+            text = own_text(template, value)
+        if text.size > end - p or not is_same_text(text.start, p, text.size):
+            return NULL
+        text.start = p
+        p += text.size
+        if number < varying:
+            varied[number] = text
+        if code != EXPECTED:
+            remember_for_reading(memory, text)
+        if value < template.values and tokens_of(template)[value] == token:
+            value += 1
+
+
+cdef const uint8_t *skip_section(const Shape *shape, const uint8_t *packed) noexcept nogil:
+    """What stands behind a packed section."""
+    cdef uint32_t varying = packed[0], vary, number, code
+    cdef const uint8_t *codes = packed + 1
+    cdef unsigned long long length
+    packed = read_varint(codes + (varying + 3) // 4, &length)
+    packed += length
+    for vary in range(shape.varying):
+        number = shape.order[vary]
+        if number >= varying:
+            continue
+        code = (codes[number >> 2] >> (2 * (number & 3))) & 3
+        if code == BY_KIND:
+            packed = skip_packed(packed, <Packed>shape.vary[number].kind)
+        elif code == BY_AFFIX:
+            packed = skip_packed(packed, AFFIXED)
+        elif code == BY_BEST:
+            packed = skip_packed(packed + 1, <Packed>packed[0])
+    return packed
+
+
+cdef inline Py_ssize_t revision_digits(const char *p, const char *end) noexcept nogil:
+    """How many digits of a revision end at a quote; 0 when it is not written as a positive number is."""
+    cdef Py_ssize_t size = 0
+    if p == end or p[0] == c"0":
+        return 0
+    while size <= MAX_REVISION_DIGITS and p + size < end and c"0" <= p[size] <= c"9":
+        size += 1
+    return size if size <= MAX_REVISION_DIGITS and p + size < end and p[size] == c'"' else 0
 
 
 cdef inline uint32_t next_missed(const uint8_t **missed, const uint8_t *end, uint32_t last,
