@@ -37,7 +37,7 @@ from engine._shape cimport (
     add_varying,
     token_at,
 )
-from engine._words cimport is_same_text, same_bytes
+from engine._words cimport LONG_RUN, is_same_text, same_bytes
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
@@ -394,8 +394,14 @@ cdef inline Slice expected_at(const Shape *shape, const Template *template, cons
         value[0] += 1
     if value[0] < template.values and tokens_of(template)[value[0]] == token:
         return own_text(template, value[0])
+    return expected_by_rule(shape, vary, known, varied)
+
+
+cdef inline Slice expected_by_rule(const Shape *shape, const Varying *vary, const Known *known,
+                                   const Slice *varied) noexcept nogil:
+    """The same where the template has no value of its own."""
     if vary.rule == BY_TEMPLATE:
-        return shape_text(shape, token)
+        return shape_text(shape, vary.token)
     if vary.rule == BY_NAME:
         return known.name
     if vary.rule == BY_NAMESPACE:
@@ -565,65 +571,88 @@ cdef const char *same_section(const Template *template, const uint8_t **packed, 
     cdef const Shape *shape = template.shape
     cdef const Blank *blanks = shape.token
     cdef Slice[256] varied
-    cdef uint32_t varying = packed[0][0], vary = 0, value = 0, token, code, number, at = 0, tokens = shape.tokens
+    cdef const uint16_t *valued = tokens_of(template)
+    cdef const uint16_t *valued_end = valued + template.values
+    cdef const uint16_t *own_end = ends_of(template)
+    cdef const char *own = texts_of(template)
+    cdef const char *owns = own
+    cdef uint32_t varying = packed[0][0], vary = 0, code, number, at = 0, tokens = shape.tokens
+    cdef uint32_t token, varying_token, value_token = valued[0] if valued < valued_end else tokens
     cdef const uint8_t *codes = packed[0] + 1
     cdef const uint8_t *q
     cdef unsigned long long length
     cdef Py_ssize_t run
     cdef Packed kind
     cdef Slice text
+    cdef bint is_own
     q = read_varint(codes + (varying + 3) // 4, &length)
     if length:
         return NULL
+    varying_token = next_varying(shape, varying, &vary)
     while True:
-        while vary < shape.varying and shape.order[vary] >= varying:
-            vary += 1
-        token = shape.ordered[vary] if vary < shape.varying else tokens
-        if value < template.values and tokens_of(template)[value] < token:
-            token = tokens_of(template)[value]
+        token = min(varying_token, value_token)
         run = (blanks[token].start if token < tokens else shape.size) - at
-        if run > end - p or memcmp(shape.text + at, p, run) != 0:
+        if run > end - p or not is_same_run(shape.text + at, p, run):
             return NULL
         p += run
         if token == tokens:
             packed[0] = q
             return p
         at = blanks[token].end
+        text.start = own
+        is_own = value_token == token
+        if is_own:
+            own = owns + own_end[0]
+            own_end += 1
+            valued += 1
+            value_token = valued[0] if valued < valued_end else tokens
+        text.size = own - text.start
+        if varying_token != token:
+            if text.size > end - p or not is_same_text(text.start, p, text.size):
+                return NULL
+            p += text.size
+            continue
         number = blanks[token].varying
-        code = EXPECTED
-        if number < varying:
-            vary += 1
-            text = expected_at(shape, template, &shape.vary[number], &value, known, varied)
-            code = (codes[number >> 2] >> (2 * (number & 3))) & 3
-            if code == EXPECTED and text.start == known.revision.start:
-                text.size = revision_digits(p, end)
-                if text.size == 0:
-                    return NULL
-                known.revision.start = text.start = p
-                known.revision.size = text.size
-            elif code != EXPECTED:
-                kind = <Packed>shape.vary[number].kind
-                if code == BY_BEST:
-                    kind = <Packed>q[0]
-                    q += 1
-                elif code == BY_AFFIX:
-                    kind = AFFIXED
-                if not can_unpack(q, kind, text, memory):
-                    return NULL
-                q = unpack(q, kind, text, memory, scratch, &text.size)
-                text.start = scratch
-        else:
-            text = own_text(template, value)
+        vary += 1
+        varying_token = next_varying(shape, varying, &vary)
+        if not is_own:
+            text = expected_by_rule(shape, &shape.vary[number], known, varied)
+        code = (codes[number >> 2] >> (2 * (number & 3))) & 3
+        if code != EXPECTED:
+            kind = <Packed>shape.vary[number].kind
+            if code == BY_BEST:
+                kind = <Packed>q[0]
+                q += 1
+            elif code == BY_AFFIX:
+                kind = AFFIXED
+            if not can_unpack(q, kind, text, memory):
+                return NULL
+            q = unpack(q, kind, text, memory, scratch, &text.size)
+            text.start = scratch
+        elif text.start == known.revision.start:
+            text.start = p
+            text.size = revision_digits(p, end)
+            if text.size == 0:
+                return NULL
+            known.revision = text
         if text.size > end - p or not is_same_text(text.start, p, text.size):
             return NULL
         text.start = p
         p += text.size
-        if number < varying:
-            varied[number] = text
+        varied[number] = text
         if code != EXPECTED:
             remember_for_reading(memory, text)
-        if value < template.values and tokens_of(template)[value] == token:
-            value += 1
+
+
+cdef inline uint32_t next_varying(const Shape *shape, uint32_t varying, uint32_t *vary) noexcept nogil:
+    """The next token that is among the first so many to vary; `vary` is its place in their order."""
+    while vary[0] < shape.varying and shape.order[vary[0]] >= varying:
+        vary[0] += 1
+    return shape.ordered[vary[0]] if vary[0] < shape.varying else shape.tokens
+
+
+cdef inline bint is_same_run(const char *left, const char *right, Py_ssize_t size) noexcept nogil:
+    return is_same_text(left, right, size) if size < LONG_RUN else memcmp(left, right, size) == 0
 
 
 cdef const uint8_t *skip_section(const Shape *shape, const uint8_t *packed) noexcept nogil:
