@@ -9,10 +9,13 @@ from random import Random
 from time import monotonic
 from typing import Literal, TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine._cache import Cache
 from engine._object import Object
 from engine.bench.alone import alone
-from engine.bench.core.filled import empty, fill, in_pages, settle
+from engine.bench.core.filled import PAGE, empty, fill, in_pages, settle
 from engine.bench.core.settings import FULL_COUNT, CoreSettings
 from engine.bench.figure import Figure
 from engine.bench.machine import resident_bytes
@@ -29,6 +32,7 @@ TRAINED_ON = 4_000
 COMPRESSED = 2_000
 STATUS_CHANGES = 3
 CHURN_BATCH = 500
+KEY_BYTES = 128  # of a pod's key, at most
 FIT_TIMES = 20
 FIT_GIGABYTES = 22.0  # of a 24 GB machine
 UNIQUE_SHARE = 20
@@ -112,8 +116,7 @@ def churn(count: int, per_owner: int, seed: int, churn_seconds: float) -> Churne
     cache, before, base = _filled(count, per_owner, seed)
     random = Random(f"churn {seed}")
     changes = 0
-    keys = cache.keys()
-    random.shuffle(keys)
+    keys = _keys(cache, random)
     for step in range(STATUS_CHANGES):
         changes += _apply(cache, keys, partial(_status_change, step=step))
     changes += _apply(cache, keys[::3], lambda raw: [("DELETED", raw), ("ADDED", successor(raw, 0))])
@@ -121,9 +124,10 @@ def churn(count: int, per_owner: int, seed: int, churn_seconds: float) -> Churne
     step = STATUS_CHANGES
     while monotonic() < until:
         step += 1
-        keys = cache.keys() if step % 1_000 == STATUS_CHANGES + 1 else keys  # keys of deleted pods are passed over
-        chosen = random.choices(keys, k=CHURN_BATCH)
-        changes += _apply(cache, dict.fromkeys(chosen), partial(_at_random, random=random, step=step))
+        # Keys of deleted pods are passed over.
+        keys = _keys(cache, random) if step % 1_000 == STATUS_CHANGES + 1 else keys
+        chosen = dict.fromkeys(random.choices(range(len(keys)), k=CHURN_BATCH))
+        changes += _apply(cache, keys[list(chosen)], partial(_at_random, random=random, step=step))
     del keys
     settle(cache)
     after = Held(count=len(cache), json=0, nbytes=cache.nbytes, resident=resident_bytes() - base)
@@ -211,12 +215,24 @@ def _check(cache: Cache, given: list[bytes]) -> None:
             raise OtherBytes(f"{Object(raw).key} did not come back as it went in")
 
 
-def _apply(cache: Cache, keys: Iterable[str], change: Changing) -> int:
+def _keys(cache: Cache, random: Random) -> NDArray[np.bytes_]:
+    """In no order, and in one piece: a million strings among the records would keep what these give back."""
+    keys = np.empty(len(cache), dtype=f"S{KEY_BYTES}")
+    page, at = cache.list(limit=PAGE), 0
+    while page:
+        keys[at : at + len(page)] = [pod.key for pod in page]
+        at += len(page)
+        page = cache.list(limit=PAGE, after=page[-1].key)
+    np.random.default_rng(random.randrange(1 << 32)).shuffle(keys)
+    return keys
+
+
+def _apply(cache: Cache, keys: NDArray[np.bytes_], change: Changing) -> int:
     """What `change` makes of the pods that are there, in batches; returns how many changes it made."""
     made = 0
     batch: list[tuple[EventType, bytes]] = []
     for key in keys:
-        pod = cache.get(key)
+        pod = cache.get(key.decode())
         if pod is None:
             continue
         batch.extend(change(pod.raw))
