@@ -116,8 +116,8 @@ class Cache:
         """Which indexes a `list` would use, and how many rows it would look at, at most."""
 
     def stats(self) -> dict[str, int]:
-        """`objects`; `bytes` and its parts: `record_bytes` (the objects themselves), `template_bytes` (what they have
-        in common), `prefix_bytes` (of keys), `row_bytes` (hash table, order, directory), `column_bytes` (indexes,
+        """`objects`; `bytes` and its parts: `record_bytes` (the objects themselves), `spare_bytes` (free blocks among
+        them, with the heads of spans), `template_bytes` (what they have in common), `prefix_bytes` (of keys), `row_bytes` (hash table, order, directory), `column_bytes` (indexes,
         labels, columns). `columns` (distinct paths and functions, labels among them), `indexes` (names, "namespace"
         among them); `records` (versions held: rows, views, log, snapshots), `shapes`, `templates`, `snapshots`;
         `malformed` (distinct values in columns of quantities that are none, as of their last arrays);

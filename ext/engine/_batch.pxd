@@ -52,6 +52,7 @@ cdef class Batch:
     cdef Slice *texts
     cdef Py_ssize_t width
     cdef Block *blocks  # the newest first
+    cdef bint is_open  # other changes may be made between two of its own: what is there now may be gone then
     cdef bint leaned  # the change that was added last was encoded with the one before it as its hint
 
     cdef int add(self, object item, bint deletion) except -1

@@ -303,7 +303,7 @@ cdef class Batch:
             index = self.indexes.at(i)
             if index.path is None:
                 continue
-            if is_new and self.store.keeps(record, index.watched):
+            if is_new and not self.is_open and self.store.keeps(record, index.watched):
                 texts[i].start = UNCHANGED
                 texts[i].size = 0
             elif is_new:

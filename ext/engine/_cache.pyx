@@ -272,6 +272,7 @@ cdef class Cache:
         if self.arrays:  # they are of before
             self.arrays = False
             self.columns = dict.fromkeys(self.columns)
+        self.rows.compact(batch.count)
         return 0
 
     cdef int tell(self, Batch batch, long long replaced) except -1:
@@ -310,6 +311,7 @@ cdef class Cache:
         cdef Replacement made = Replacement.__new__(Replacement)
         made.cache = self
         made.batch = self.batch()
+        made.batch.is_open = True
         made.revision = resource_version
         return made
 
@@ -483,7 +485,8 @@ cdef class Cache:
         return {
             "objects": len(self),
             "bytes": self.nbytes,
-            "record_bytes": self.store.record_bytes,
+            "record_bytes": self.store.slab.used,
+            "spare_bytes": self.store.slab.held - self.store.slab.used,
             "template_bytes": self.store.catalog.bytes,
             "prefix_bytes": self.store.keys.bytes,
             "row_bytes": self.rows.nbytes(),

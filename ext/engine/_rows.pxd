@@ -82,6 +82,7 @@ cdef class Rows:
     cdef Epochs epochs
     # Bytes of pages, chunks and moments, retired ones too.
     cdef long long held
+    cdef Py_ssize_t credit  # records that may be moved
 
     # Reading
     cdef Record *find(self, const char *key, Py_ssize_t size) noexcept
@@ -95,12 +96,16 @@ cdef class Rows:
     cdef int stage_removal(self, Record *record, Py_hash_t hash) except -1
     cdef Record *commit(self) noexcept
     cdef void cancel(self) noexcept
+    # Moves records together where many blocks of the store's memory are free: some for each of `changes`.
+    cdef int compact(self, Py_ssize_t changes) noexcept
     # Snapshots
     cdef Fork fork(self)
     cdef void release(self, uint64_t epoch) noexcept
     cdef long long nbytes(self) noexcept
 
     # Inside
+    cdef bint holds(self, const Record *record) noexcept
+    cdef bint move(self, Record *record) noexcept
     cdef int own(self) except -1
     cdef int own_page(self, uint32_t number) except -1
     cdef int own_chunk(self, uint32_t number) except -1

@@ -4,11 +4,16 @@ cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from engine._epochs cimport CHUNK, MOMENT, PAGE, RECORD, Epochs, Kind, Retired
 from engine._keytable cimport KeyTable, hash_of, prefetch
+from engine._record cimport VIEWED
+from engine._slab cimport Slab, Span, block_at
 from engine._store cimport MAX_KEY, Record, Store, hold
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 cdef enum:
+    MOVES = 2  # records that are moved for each change, when many blocks are free
+    MAX_CREDIT = 4096
+    LOOKS = 8  # blocks that are looked at cost as much as a move
     FIRST_ROOM = 8  # of arrays that double
     SPARSE_ROWS = CHUNK_ROWS >> 2  # a chunk with fewer joins a neighbour
     MERGED_ROWS = CHUNK_ROWS - SPARSE_ROWS  # if they are no more than this together
@@ -276,6 +281,45 @@ cdef class Rows:
             if use.count == PAGE_ROWS:
                 self.unlink(number)
         return seen
+
+    # --- Memory ---
+
+    cdef int compact(self, Py_ssize_t changes) noexcept:
+        cdef Slab slab = self.store.slab
+        cdef Span *span
+        cdef Record *record
+        cdef uint32_t i, moved
+        self.credit = min(self.credit + MOVES * changes, <Py_ssize_t>MAX_CREDIT)
+        while self.credit > 0 and self.epochs.fork_count == 0:
+            span = slab.take_sparse()
+            if span == NULL:
+                break
+            moved = 0
+            self.credit -= span.fresh // LOOKS + span.used
+            for i in range(span.fresh):
+                record = <Record *>block_at(span, i)  # a free block is a record without holders
+                if record.refs == 1 and not record.marks & VIEWED and self.holds(record):
+                    moved += self.move(record)
+            if moved == 0:
+                self.credit -= MAX_CREDIT  # all of it is held by others: look again much later
+            slab.put_back(span)
+        return 0
+
+    cdef bint holds(self, const Record *record) noexcept:
+        return record.row >> PAGE_BITS < self.now.page_count and record_of(self.now, record.row) == record
+
+    cdef bint move(self, Record *record) noexcept:
+        """To another block of its size; nobody else holds it."""
+        cdef char[MAX_KEY] key
+        cdef Record *moved = <Record *>self.store.slab.allocate(record.size)
+        if moved == NULL:
+            return False
+        memcpy(moved, record, record.size)
+        self.now.pages[record.row >> PAGE_BITS].records[record.row & (PAGE_ROWS - 1)] = moved
+        self.keys.exchange(record, moved, hash_of(key, self.store.copy_key(record, key)))
+        record.refs = 0
+        self.store.slab.release(record, record.size)
+        return True
 
     # --- What may be written in place ---
 

@@ -4,6 +4,7 @@ from engine._json cimport Slice
 from engine._keys cimport MAX_KEY, Keys, Prefix, peek_key
 from engine._path cimport Path
 from engine._record cimport NO_ROW, Record, hold, rest_of
+from engine._slab cimport Slab
 from libc.stdint cimport int64_t, uint32_t
 
 
@@ -39,7 +40,7 @@ cdef class Store:
     cdef Keys keys
     cdef Catalog catalog
     # What is held.
-    cdef readonly long long record_bytes
+    cdef Slab slab
     cdef readonly long long records
     cdef dict columns  # path text -> ColumnReader, lent by the cache; None: it lends none
 

@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport text_room, unpack_object
 from engine._encoding cimport REVISION_PATH, encoding, let_go, pack_object, span_of
@@ -22,6 +22,7 @@ from engine._record cimport (
 )
 from engine._scan cimport NO_FAULT, Tape, find_path, scan
 from engine._shape cimport NOWHERE, UNRESOLVED, Place, Shape
+from engine._slab cimport Slab
 from engine._template cimport Template, located
 from engine._words cimport is_same_text
 from libc.stdint cimport int64_t, uint8_t, uint32_t
@@ -30,8 +31,6 @@ from libc.string cimport memcmp, memcpy, memset
 cdef enum:
     MAX_OBJECT = 1 << 30  # bytes of JSON
     MAX_VARINT = 10
-    SMALL = 512  # bytes up to which Python's allocator serves, in steps of STEP, without a head
-    STEP = 16
     LINE = 64  # bytes that memory gives at once
     HEAD_LINES = 2  # of a template, until its size is known
     USUAL_LINES = 6
@@ -41,11 +40,6 @@ cdef extern from *:
 
 
 cdef Tape tape  # scratch
-
-
-cdef inline long long block_bytes(Py_ssize_t size) noexcept nogil:
-    """What a record of this size really takes."""
-    return (size + STEP - 1) // STEP * STEP + (0 if size <= SMALL else STEP)
 
 
 cdef inline void expect_lines(const Template *template, uint32_t first, uint32_t behind) noexcept nogil:
@@ -76,6 +70,7 @@ cdef class Store:
         self.paths = []
         self.keys = Keys.__new__(Keys)
         self.catalog = Catalog.__new__(Catalog)
+        self.slab = Slab.__new__(Slab)
         # In the order that `_encoding` knows them by.
         self.watch(path_of("metadata.name"))
         self.watch(path_of("metadata.namespace"))
@@ -112,7 +107,7 @@ cdef class Store:
             raise ValueError(f"an object of {size} bytes, more than {MAX_OBJECT}")
         try:
             packed = pack_object(
-                data, size, hint, is_older, self.catalog, self.keys, self.paths, self.values, self.record_bytes
+                data, size, hint, is_older, self.catalog, self.keys, self.paths, self.values, self.slab.used
             )
             return self.new_record(hint, packed)
         finally:
@@ -157,7 +152,7 @@ cdef class Store:
         cdef uint8_t[MAX_VARINT] raw_size
         cdef Py_ssize_t varint = write_varint(raw_size, encoding.size) - raw_size
         cdef Py_ssize_t before = HEADER + rest + NUMBER_BYTES * encoding.count
-        cdef Record *record = <Record *>PyMem_Malloc(before + varint + packed)
+        cdef Record *record = <Record *>self.slab.allocate(before + varint + packed)
         cdef Template *template
         cdef uint32_t i
         if record == NULL:
@@ -181,7 +176,6 @@ cdef class Store:
         memcpy(<char *>record + before + varint, encoding.out, packed)
         self.records += 1
         LIVE.records += 1
-        self.record_bytes += block_bytes(record.size)
         return record
 
     cdef Prefix *take_prefix(self, Record *hint) except NULL:
@@ -213,9 +207,8 @@ cdef class Store:
                 self.catalog.drop(self.catalog.get(number))
         self.records -= 1
         LIVE.records -= 1
-        self.record_bytes -= block_bytes(record.size)
         self.keys.drop(self.keys.prefixes[record.prefix])
-        PyMem_Free(record)
+        self.slab.release(record, record.size)
         return 0
 
     cdef int expect(self, const Record *record) noexcept:
@@ -346,4 +339,4 @@ cdef class Store:
 
     cdef long long nbytes(self):
         """All that is allocated for records and what they share."""
-        return self.record_bytes + self.keys.bytes + self.catalog.bytes
+        return self.slab.held + self.keys.bytes + self.catalog.bytes

@@ -435,7 +435,7 @@ def test_stats_tell_the_bytes_by_part() -> None:
     cache = Cache({"node": "spec.nodeName", "initials": initials}, columns=["spec.nodeName", "status.phase"])
     cache.apply("ADDED", pod("p1", 7))
     stats = cache.stats()
-    parts = [stats[f"{part}_bytes"] for part in ("record", "template", "prefix", "row", "column")]
+    parts = [stats[f"{part}_bytes"] for part in ("record", "spare", "template", "prefix", "row", "column")]
     assert stats["bytes"] == sum(parts)
     assert min(parts) > 0
     assert (stats["columns"], stats["indexes"], stats["snapshots"]) == (4, 3, 0)  # labels, two paths, a function
@@ -583,6 +583,18 @@ def test_an_index_added_later_knows_what_did_not_change() -> None:
     cache.add_index("phase", "status.phase")
     page.finish()
     assert cache.index_size("phase", "Running") == 40
+    assert len(cache.list(label_selector="app=x")) == 40
+
+
+def test_what_changes_between_the_pages_of_a_list_is_undone_by_it() -> None:
+    """Whatever memory the records in between were given."""
+    cache = full_of_pods()
+    page = cache.replacement(30)
+    page.add([alike(number, 30) for number in range(40)])
+    for version in range(6, 26):
+        cache.apply_batch([("MODIFIED", alike(number, version, label="y", node="n2")) for number in range(40)])
+    page.finish()
+    assert (cache.index_size("node", "n1"), cache.index_size("node", "n2")) == (40, 0)
     assert len(cache.list(label_selector="app=x")) == 40
 
 

@@ -1,0 +1,1 @@
+"""Memory of records. Only compiled modules use it."""

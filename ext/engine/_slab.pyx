@@ -1,0 +1,250 @@
+"""Memory of records: blocks of one size side by side, and pages that go back to the system."""
+
+cimport cython
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    #include <sys/mman.h>
+
+    #ifdef __SANITIZE_ADDRESS__
+    #define ENGINE_BLOCKS 0 /* each block by itself, so that what reads beyond it or after its end is found */
+    #else
+    #define ENGINE_BLOCKS 1
+    #endif
+
+    /* Memory that begins at a multiple of `align`, a power of two; of huge pages where it is one of them or more. */
+    static char *engine_map_aligned(size_t bytes, size_t align) {
+        char *made = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        char *start;
+        size_t before;
+        if (made == MAP_FAILED) {
+            return NULL;
+        }
+        start = (char *)(((uintptr_t)made + align - 1) & ~(uintptr_t)(align - 1));
+        before = (size_t)(start - made);
+        if (before) {
+            munmap(made, before);
+        }
+        munmap(start + bytes, align - before);
+    #ifdef MADV_HUGEPAGE
+        if (bytes >= (2u << 20)) {
+            madvise(start, bytes, MADV_HUGEPAGE);
+        }
+    #endif
+        return start;
+    }
+
+    /* The pages stay mapped; what is in them is gone. */
+    static void engine_let_go(char *start, size_t bytes) { madvise(start, bytes, MADV_DONTNEED); }
+    """
+    const bint ENGINE_BLOCKS
+    char *engine_map_aligned(size_t bytes, size_t align) noexcept nogil
+    void engine_let_go(char *start, size_t bytes) noexcept nogil
+    int engine_unmap_chunk "munmap"(char *start, size_t bytes) noexcept nogil
+
+cdef enum:
+    FEWEST_SPANS = 2  # of a chunk
+    MOST_SPANS = 64
+    LARGE_HEAD = 16  # bytes that the C library needs beside a large block
+    SPARE_SHARE = 8  # blocks are moved when more than this part of what is used is free
+    SPARE_BYTES = 1 << 18  # and more than this
+
+
+cdef inline Span *span_of(const void *block) noexcept nogil:
+    return <Span *>(<uintptr_t>block & ~<uintptr_t>(SPAN - 1))
+
+
+cdef inline uint8_t fill_of(const Span *span) noexcept nogil:
+    cdef uint32_t quarter = (span.capacity + FILLS - 1) // FILLS
+    if span.used == span.capacity:
+        return FILLS
+    return <uint8_t>((span.used >= quarter) + (span.used >= 2 * quarter) + (span.used >= 3 * quarter))
+
+
+cdef inline bint is_large(Py_ssize_t size) noexcept nogil:
+    return size > MAX_BLOCK or not ENGINE_BLOCKS
+
+
+@cython.final
+@cython.no_gc
+cdef class Slab:
+    cdef void *allocate(self, Py_ssize_t size) noexcept:
+        cdef uint32_t steps = <uint32_t>((size + STEP - 1) // STEP)
+        cdef Span *span = NULL
+        cdef char *block
+        cdef int fill
+        if is_large(size):
+            block = <char *>malloc(size)
+            if block != NULL:
+                self.held += size + LARGE_HEAD
+                self.used += size + LARGE_HEAD
+            return block
+        for fill in range(FILLS - 1, -1, -1):
+            span = self.spans[steps][fill]
+            if span != NULL:
+                break
+        if span == NULL:
+            span = self.new_span(steps)
+            if span == NULL:
+                return NULL
+        if span.free:
+            block = block_at(span, span.free - 1)
+            span.free = (<uint16_t *>block)[0]
+        else:
+            block = block_at(span, span.fresh)
+            span.fresh += 1
+            self.held += steps * STEP
+        span.used += 1
+        self.used += steps * STEP
+        self.settle(span)
+        return block
+
+    cdef int release(self, void *block, Py_ssize_t size) noexcept:
+        cdef Span *span
+        if is_large(size):
+            self.held -= size + LARGE_HEAD
+            self.used -= size + LARGE_HEAD
+            free(block)
+            return 0
+        span = span_of(block)
+        self.used -= span.steps * STEP
+        (<uint16_t *>block)[0] = span.free
+        span.free = <uint16_t>((<char *>block - block_at(span, 0)) // (<Py_ssize_t>span.steps * STEP) + 1)
+        span.used -= 1
+        return 0 if span.fill == TAKEN else self.settle(span)
+
+    # --- Sparse spans ---
+
+    cdef Span *take_sparse(self) noexcept:
+        cdef long long spare = self.held - self.used
+        cdef Span *span
+        cdef int fill, i
+        if spare < SPARE_BYTES or spare * SPARE_SHARE < self.used:
+            return NULL
+        for fill in range(FILLS - 1):
+            for i in range(SIZES):
+                self.turn = self.turn + 1 if self.turn + 1 < SIZES else 0
+                span = self.spans[self.turn][fill]
+                if span != NULL and (span.next != NULL or self.spans[self.turn][fill + 1] != NULL):
+                    self.unlink(span)
+                    span.fill = TAKEN
+                    return span
+        return NULL
+
+    cdef int put_back(self, Span *span) noexcept:
+        span.fill = FILLS  # in no list
+        if span.used < span.capacity and span.used:
+            return self.link(span, fill_of(span))
+        return self.settle(span)
+
+    # --- Spans ---
+
+    cdef int settle(self, Span *span) noexcept:
+        """Puts a span where it belongs after one of its blocks came or went."""
+        cdef uint8_t fill = fill_of(span)
+        if span.used == 0:
+            self.unlink(span)
+            return self.release_span(span)
+        if fill != span.fill:
+            self.unlink(span)
+            self.link(span, fill)
+        return 0
+
+    cdef int link(self, Span *span, uint8_t fill) noexcept:
+        span.fill = fill
+        span.next = span.previous = NULL
+        if fill < FILLS:
+            span.next = self.spans[span.steps][fill]
+            if span.next != NULL:
+                span.next.previous = span
+            self.spans[span.steps][fill] = span
+        return 0
+
+    cdef int unlink(self, Span *span) noexcept:
+        if span.fill == FILLS:
+            return 0
+        if span.next != NULL:
+            span.next.previous = span.previous
+        if span.previous != NULL:
+            span.previous.next = span.next
+        else:
+            self.spans[span.steps][span.fill] = span.next
+        return 0
+
+    cdef Span *new_span(self, uint32_t steps) noexcept:
+        cdef Chunk *chunk = self.chunks if self.chunks != NULL else self.new_chunk()
+        cdef Span *span
+        if chunk == NULL:
+            return NULL
+        span = chunk.free
+        if span != NULL:
+            chunk.free = span.next
+        else:
+            span = <Span *>(chunk.start + chunk.fresh * <size_t>SPAN)
+            chunk.fresh += 1
+        chunk.used += 1
+        if chunk.used == chunk.spans:
+            self.close_chunk(chunk)
+        memset(span, 0, sizeof(Span))
+        span.chunk = chunk
+        span.steps = <uint16_t>steps
+        span.capacity = <uint16_t>((SPAN - HEAD) // (steps * STEP))
+        self.held += HEAD
+        self.link(span, 0)
+        return span
+
+    cdef int release_span(self, Span *span) noexcept:
+        """One that is in no list."""
+        cdef Chunk *chunk = span.chunk
+        self.held -= HEAD + <long long>span.fresh * span.steps * STEP
+        engine_let_go(<char *>span, SPAN)
+        span.next = chunk.free  # the first page of it comes back for this
+        chunk.free = span
+        if chunk.used == chunk.spans:
+            self.open_chunk(chunk)
+        chunk.used -= 1
+        if chunk.used == 0:
+            self.close_chunk(chunk)
+            self.span_count -= chunk.spans
+            engine_unmap_chunk(chunk.start, chunk.spans * <size_t>SPAN)
+            free(chunk)
+        return 0
+
+    # --- Chunks ---
+
+    cdef Chunk *new_chunk(self) noexcept:
+        """Small ones for few records; then of the size of huge pages."""
+        cdef uint32_t spans = min(max(self.span_count, <uint32_t>FEWEST_SPANS), <uint32_t>MOST_SPANS)
+        cdef Chunk *chunk = <Chunk *>malloc(sizeof(Chunk))
+        if chunk == NULL:
+            return NULL
+        memset(chunk, 0, sizeof(Chunk))
+        chunk.spans = spans
+        chunk.start = engine_map_aligned(spans * <size_t>SPAN, spans * <size_t>SPAN if spans == MOST_SPANS else SPAN)
+        if chunk.start == NULL:
+            free(chunk)
+            return NULL
+        self.span_count += spans
+        self.open_chunk(chunk)
+        return chunk
+
+    cdef int open_chunk(self, Chunk *chunk) noexcept:
+        chunk.previous = NULL
+        chunk.next = self.chunks
+        if chunk.next != NULL:
+            chunk.next.previous = chunk
+        self.chunks = chunk
+        return 0
+
+    cdef int close_chunk(self, Chunk *chunk) noexcept:
+        if chunk.next != NULL:
+            chunk.next.previous = chunk.previous
+        if chunk.previous != NULL:
+            chunk.previous.next = chunk.next
+        else:
+            self.chunks = chunk.next
+        return 0
