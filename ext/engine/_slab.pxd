@@ -44,6 +44,8 @@ cdef class Slab:
 
     cdef Span *spans[SIZES][FILLS]  # with free blocks, by size and fill
     cdef Chunk *chunks  # with free spans
+    cdef Span *idle  # empty spans that are used again first, so that sizes of few blocks cost no system calls
+    cdef uint32_t idle_count
     cdef uint32_t span_count  # in all chunks
     cdef uint32_t turn  # the size at which sparse spans are looked for next
     cdef readonly long long held  # bytes that were used of spans, with their heads, and of larger blocks
@@ -59,6 +61,7 @@ cdef class Slab:
     # Inside.
     cdef int settle(self, Span *span) noexcept
     cdef Span *new_span(self, uint32_t steps) noexcept
+    cdef int retire(self, Span *span) noexcept
     cdef int release_span(self, Span *span) noexcept
     cdef Chunk *new_chunk(self) noexcept
     cdef int link(self, Span *span, uint8_t fill) noexcept

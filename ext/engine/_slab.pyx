@@ -49,6 +49,7 @@ cdef extern from *:
 cdef enum:
     FEWEST_SPANS = 2  # of a chunk
     MOST_SPANS = 64
+    MOST_IDLE = 4
     LARGE_HEAD = 16  # bytes that the C library needs beside a large block
     SPARE_SHARE = 8  # blocks are moved when more than this part of what is used is free
     SPARE_BYTES = 1 << 18  # and more than this
@@ -122,11 +123,11 @@ cdef class Slab:
     cdef Span *take_sparse(self) noexcept:
         cdef long long spare = self.held - self.used
         cdef Span *span
-        cdef int fill, i
+        cdef int fill, _look
         if spare < SPARE_BYTES or spare * SPARE_SHARE < self.used:
             return NULL
         for fill in range(FILLS - 1):
-            for i in range(SIZES):
+            for _look in range(SIZES):
                 self.turn = self.turn + 1 if self.turn + 1 < SIZES else 0
                 span = self.spans[self.turn][fill]
                 if span != NULL and (span.next != NULL or self.spans[self.turn][fill + 1] != NULL):
@@ -148,7 +149,7 @@ cdef class Slab:
         cdef uint8_t fill = fill_of(span)
         if span.used == 0:
             self.unlink(span)
-            return self.release_span(span)
+            return self.retire(span)
         if fill != span.fill:
             self.unlink(span)
             self.link(span, fill)
@@ -176,19 +177,26 @@ cdef class Slab:
         return 0
 
     cdef Span *new_span(self, uint32_t steps) noexcept:
-        cdef Chunk *chunk = self.chunks if self.chunks != NULL else self.new_chunk()
-        cdef Span *span
-        if chunk == NULL:
-            return NULL
-        span = chunk.free
+        cdef Chunk *chunk
+        cdef Span *span = self.idle
         if span != NULL:
-            chunk.free = span.next
+            self.idle = span.next
+            self.idle_count -= 1
+            chunk = span.chunk
+            self.held -= HEAD + <long long>span.fresh * span.steps * STEP
         else:
-            span = <Span *>(chunk.start + chunk.fresh * <size_t>SPAN)
-            chunk.fresh += 1
-        chunk.used += 1
-        if chunk.used == chunk.spans:
-            self.close_chunk(chunk)
+            chunk = self.chunks if self.chunks != NULL else self.new_chunk()
+            if chunk == NULL:
+                return NULL
+            span = chunk.free
+            if span != NULL:
+                chunk.free = span.next
+            else:
+                span = <Span *>(chunk.start + chunk.fresh * <size_t>SPAN)
+                chunk.fresh += 1
+            chunk.used += 1
+            if chunk.used == chunk.spans:
+                self.close_chunk(chunk)
         memset(span, 0, sizeof(Span))
         span.chunk = chunk
         span.steps = <uint16_t>steps
@@ -197,8 +205,22 @@ cdef class Slab:
         self.link(span, 0)
         return span
 
+    cdef int retire(self, Span *span) noexcept:
+        """An empty one that is in no list."""
+        if self.idle_count < MOST_IDLE and self.used:
+            span.next = self.idle
+            self.idle = span
+            self.idle_count += 1
+            return 0
+        self.release_span(span)
+        while self.used == 0 and self.idle != NULL:
+            span = self.idle
+            self.idle = span.next
+            self.idle_count -= 1
+            self.release_span(span)
+        return 0
+
     cdef int release_span(self, Span *span) noexcept:
-        """One that is in no list."""
         cdef Chunk *chunk = span.chunk
         self.held -= HEAD + <long long>span.fresh * span.steps * STEP
         engine_let_go(<char *>span, SPAN)
