@@ -59,6 +59,7 @@ cdef class Slab:
     cdef int put_back(self, Span *span) noexcept
 
     # Inside.
+    cdef bint has_fuller(self, uint32_t steps, int fill) noexcept
     cdef int settle(self, Span *span) noexcept
     cdef Span *new_span(self, uint32_t steps) noexcept
     cdef int retire(self, Span *span) noexcept

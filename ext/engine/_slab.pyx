@@ -49,7 +49,8 @@ cdef extern from *:
 cdef enum:
     FEWEST_SPANS = 2  # of a chunk
     MOST_SPANS = 64
-    MOST_IDLE = 4
+    MOST_IDLE = 16
+    IDLE_SHARE = 32  # and no more than one span of so many
     LARGE_HEAD = 16  # bytes that the C library needs beside a large block
     SPARE_SHARE = 8  # blocks are moved when more than this part of what is used is free
     SPARE_BYTES = 1 << 18  # and more than this
@@ -130,11 +131,18 @@ cdef class Slab:
             for _look in range(SIZES):
                 self.turn = self.turn + 1 if self.turn + 1 < SIZES else 0
                 span = self.spans[self.turn][fill]
-                if span != NULL and (span.next != NULL or self.spans[self.turn][fill + 1] != NULL):
+                if span != NULL and (span.next != NULL or self.has_fuller(self.turn, fill)):
                     self.unlink(span)
                     span.fill = TAKEN
                     return span
         return NULL
+
+    cdef bint has_fuller(self, uint32_t steps, int fill) noexcept:
+        cdef int other
+        for other in range(fill + 1, FILLS):
+            if self.spans[steps][other] != NULL:
+                return True
+        return False
 
     cdef int put_back(self, Span *span) noexcept:
         span.fill = FILLS  # in no list
@@ -207,7 +215,7 @@ cdef class Slab:
 
     cdef int retire(self, Span *span) noexcept:
         """An empty one that is in no list."""
-        if self.idle_count < MOST_IDLE and self.used:
+        if self.idle_count < min(self.span_count // IDLE_SHARE, <uint32_t>MOST_IDLE) and self.used:
             span.next = self.idle
             self.idle = span
             self.idle_count += 1

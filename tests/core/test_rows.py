@@ -156,3 +156,43 @@ def test_the_garbage_collector_sees_nothing_of_the_rows() -> None:
     cache.apply_batch([("ADDED", raw(f"o{i}")) for i in range(ROWS)])
     gc.collect()
     assert len(gc.get_objects()) - before < 100
+
+
+def unlike(key: str, version: int) -> bytes:
+    """Of many lengths, and another one in each version: records of all sizes."""
+    text = f"{key} {version} " * (1 + hash_of(key, version) % 8)
+    return raw(key, version)[:-2] + b',"annotations":{"text":"' + text.encode() + b'"}}}'
+
+
+def hash_of(key: str, version: int) -> int:
+    return random.Random(f"{key} {version}").randrange(1 << 30)
+
+
+@pytest.mark.parametrize("held", ["nothing", "a snapshot", "views"])
+def test_what_is_left_of_many_objects_is_moved_together(held: str) -> None:
+    keys = sorted(f"a/o{number:05}" for number in range(20_000))
+    cache = Cache()
+    cache.apply_batch([("ADDED", unlike(key, 1)) for key in keys])
+    full = cache.nbytes
+    some = cache.get_many(keys[::100])
+    kept = cache.snapshot() if held == "a snapshot" else some if held == "views" else None
+    del some
+    left = set(random.Random(5).sample(keys, 1_000)) | set(keys[::100])
+    gone = [key for key in keys if key not in left]
+    random.Random(6).shuffle(gone)
+    for at in range(0, len(gone), 100):
+        cache.apply_batch([("DELETED", raw(key, 2)) for key in gone[at : at + 100]])
+    for version in range(3, 9):
+        cache.apply_batch([("MODIFIED", unlike(key, version)) for key in left])
+    assert [obj.raw for obj in cache.list()] == [unlike(key, 8) for key in sorted(left)]
+    assert all(
+        obj is not None and obj.key == key for obj, key in zip(cache.get_many(sorted(left)), sorted(left), strict=True)
+    )
+    if isinstance(kept, list):
+        assert [obj and obj.raw for obj in kept] == [unlike(key, 1) for key in keys[::100]]
+    elif kept is not None:
+        assert [obj.raw for obj in kept.list()] == [unlike(key, 1) for key in keys]
+        return
+    stats = cache.stats()
+    assert stats["spare_bytes"] < stats["record_bytes"] / 2 + (1 << 20)  # a span for each size
+    assert cache.nbytes < full / 4
