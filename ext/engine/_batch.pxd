@@ -13,7 +13,7 @@ cdef struct Pending:
     Record *old  # what the change displaced, held; NULL: nothing, or it is not made yet
     Py_hash_t hash  # of its key
     uint32_t row  # where its older version stands, if that is known; else NO_ROW
-    Record *base  # that version when it was encoded, for comparing addresses; NULL: none
+    Record *base  # that version when it was encoded, held: its address is nobody else's meanwhile; NULL: none
     bint deletion
 
 
@@ -52,13 +52,15 @@ cdef class Batch:
     cdef Slice *texts
     cdef Py_ssize_t width
     cdef Block *blocks  # the newest first
-    cdef bint is_open  # other changes may be made between two of its own: what is there now may be gone then
     cdef bint leaned  # the change that was added last was encoded with the one before it as its hint
 
     cdef int add(self, object item, bint deletion) except -1
     cdef int add_all(self, list items, list deletions) except -1
     cdef int add_removal(self, Record *record, Py_hash_t hash) except -1
     cdef int widen(self) except -1
+    cdef inline const Slice *texts_of(self, Py_ssize_t change) noexcept:
+        """What a change brings, or NULL: nothing, since it is a deletion."""
+        return NULL if self.changes[change].deletion else &self.texts[change * self.width]
     cdef int shorten(self, Py_ssize_t count) except -1
 
     # Inside.

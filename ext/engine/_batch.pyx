@@ -98,6 +98,8 @@ cdef class Batch:
                 self.store.drop(self.changes[i].record)
             if self.changes[i].old != NULL:
                 self.store.drop(self.changes[i].old)
+            if self.changes[i].base != NULL:
+                self.store.drop(self.changes[i].base)
         while self.blocks != NULL:
             block = self.blocks
             self.blocks = block.next
@@ -111,6 +113,8 @@ cdef class Batch:
             self.count -= 1
             if self.changes[self.count].record != NULL:
                 self.store.drop(self.changes[self.count].record)
+            if self.changes[self.count].base != NULL:
+                self.store.drop(self.changes[self.count].base)
         return 0
 
     cdef int add(self, object item, bint deletion) except -1:
@@ -169,6 +173,7 @@ cdef class Batch:
         cdef Pending *change
         cdef char[MAX_KEY] key
         cdef bint is_new = True
+        cdef Coming here
         cdef bytes raw  # `find_texts` reads what the store found in it
         cdef Record *base = NULL
         self.reserve()
@@ -186,10 +191,12 @@ cdef class Batch:
             record = self.encode(<bytes>item, coming, &base)
         elif isinstance(item, (bytearray, memoryview)):
             raw = bytes(item)
-            record = self.encode(raw, coming, &base)
+            look_at(raw, &here)
+            record = self.encode(raw, &here, &base)
         elif isinstance(item, Mapping):
             raw = encoded(item)
-            record = self.encode(raw, coming, &base)
+            look_at(raw, &here)
+            record = self.encode(raw, &here, &base)
         else:
             raise ValueError(f"expected a JSON object, not {type(item).__name__}")
         try:
@@ -205,7 +212,7 @@ cdef class Batch:
         else:
             change.hash = hash_of(key, self.store.copy_key(record, key))
         change.row = NO_ROW if base == NULL else base.row
-        change.base = base
+        change.base = NULL if base == NULL else hold(base)
         change.deletion = deletion
         self.count += 1
         if self.leaned and encoding.founded:
@@ -303,7 +310,7 @@ cdef class Batch:
             index = self.indexes.at(i)
             if index.path is None:
                 continue
-            if is_new and not self.is_open and self.store.keeps(record, index.watched):
+            if is_new and self.store.keeps(record, index.watched):
                 texts[i].start = UNCHANGED
                 texts[i].size = 0
             elif is_new:

@@ -170,6 +170,7 @@ cdef class Cache:
     cdef int make(self, Batch batch) except -1:
         """All changes, in which nothing of others runs. When there is no memory for the rest, it is forgotten."""
         cdef Py_ssize_t made = 0
+        self.rows.compact(batch.count)
         try:
             while made < batch.count:
                 self.expect(batch, made)
@@ -189,12 +190,12 @@ cdef class Cache:
             self.rows.keys.expect(change.hash)
             if change.row != NO_ROW:
                 self.rows.expect(change.row)
-                self.indexes.expect(change.row, &batch.texts[(number + 2 * AHEAD) * batch.width])
+                self.indexes.expect(change.row, batch.texts_of(number + 2 * AHEAD))
         if number + AHEAD < batch.count:
             change = &batch.changes[number + AHEAD]
             if change.row != NO_ROW and change.row >> PAGE_BITS < self.rows.now.page_count:
                 prefetch(record_of(self.rows.now, change.row))
-                self.indexes.expect_values(change.row, &batch.texts[(number + AHEAD) * batch.width])
+                self.indexes.expect_values(change.row, batch.texts_of(number + AHEAD))
         return 0
 
     cdef int make_known(self, Batch batch) except -1:
@@ -271,8 +272,8 @@ cdef class Cache:
                 self.resource_version = batch.changes[i].record.revision
         if self.arrays:  # they are of before
             self.arrays = False
-            self.columns = dict.fromkeys(self.columns)
-        self.rows.compact(batch.count)
+            for path in self.columns:  # in place: that takes no memory
+                self.columns[path] = None
         return 0
 
     cdef int tell(self, Batch batch, long long replaced) except -1:
@@ -311,7 +312,6 @@ cdef class Cache:
         cdef Replacement made = Replacement.__new__(Replacement)
         made.cache = self
         made.batch = self.batch()
-        made.batch.is_open = True
         made.revision = resource_version
         return made
 

@@ -21,8 +21,9 @@ cdef struct Part:
     const char *start
     const char *end
     Template *template  # counted once as long as the encoding lasts; NULL: the section stays as it is
-    Walk walk  # unless it is kept
-    bint kept  # it says the same as that of the hint, an older version
+    Walk walk  # unless it is taken
+    bint taken  # as it is packed in the hint: nobody walked over it
+    bint kept  # but for the revision it says the same as that of the hint, an older version
     Py_ssize_t packed_end  # in `out`
 
 
@@ -36,6 +37,7 @@ cdef struct Encoding:
     bint followed  # its templates are those of the hint or followed them; else it was scanned
     Slice *values  # by number of watched path: the raw JSON in `data`; when it was followed, those of the store's own
     Memory memory  # of what was packed
+    uint32_t fixed  # the first so many values of it were the same in the hint, an older version
     # Its key, and what templates may expect of it.
     Known known
     int64_t revision

@@ -184,7 +184,7 @@ cdef bint walk_along(Template *template, uint32_t number, const char *start) noe
     cdef const char *end = encoding.data + encoding.size
     part.start = start
     part.end = match(template, start, end, &part.walk)
-    if part.end == NULL or (part.walk.misses and not keys_fit(template, &part.walk)):
+    if part.end == NULL or (part.walk.keys and not keys_fit(template, &part.walk)):
         return False
     return part.end == end if number == encoding.count - 1 else True
 
@@ -228,7 +228,9 @@ cdef bint follow(Record *hint, bint is_older, Catalog catalog, Keys keys, Py_ssi
     packed = payload_of(hint, &size)
     for i in range(encoding.count):
         shape = catalog.get(template_number(hint, i)).shape
-        if is_older and shape.steady >= STEADY and keep_section(i, p, hint, packed, catalog, keys, paths):
+        if is_older and shape.steady >= STEADY and keep_section(i, p, hint, packed, are_kept, catalog, keys, paths):
+            if are_kept:
+                encoding.fixed = encoding.memory.count
             packed += encoding.parts[i].packed_end - (encoding.parts[i - 1].packed_end if i else 0)
             p = encoding.parts[i].end
             continue
@@ -243,6 +245,8 @@ cdef bint follow(Record *hint, bint is_older, Catalog catalog, Keys keys, Py_ssi
             compare_section(i, hint, packed, behind, are_kept)
             packed = behind
         are_kept = are_kept and encoding.parts[i].kept
+        if are_kept:
+            encoding.fixed = encoding.memory.count
         p = encoding.parts[i].end
     return True
 
@@ -335,9 +339,10 @@ cdef bint are_resolved(const Shape *shape, Py_ssize_t paths) noexcept:
 # --- What an object kept of its older version -------------------------------------------------------------------------
 
 
-cdef bint keep_section(uint32_t number, const char *start, Record *hint, const uint8_t *packed, Catalog catalog,
-                       Keys keys, Py_ssize_t paths) except -1:
-    """Takes over what was packed if the section that begins at `start` says the same."""
+cdef bint keep_section(uint32_t number, const char *start, Record *hint, const uint8_t *packed, bint are_kept,
+                       Catalog catalog, Keys keys, Py_ssize_t paths) except -1:
+    """Takes over what was packed if that is what the section that begins at `start` says. If all before `are_kept`, it
+    says the same as in the hint; else values that refer to others can be new as these are."""
     cdef Template *template = catalog.get(template_number(hint, number))
     cdef Shape *shape = template.shape
     cdef Part *part = &encoding.parts[number]
@@ -357,7 +362,9 @@ cdef bint keep_section(uint32_t number, const char *start, Record *hint, const u
     part.start = start
     # Values that refer to others can have become longer, but are none of the object's then.
     scratch = text_room(<Py_ssize_t>size + encoding.size + MAX_AFFIXES)
-    part.end = same_section(template, &behind, &encoding.known, &encoding.memory, scratch, start, end)
+    part.end = same_section(
+        template, &behind, &encoding.known, &encoding.memory, scratch, encoding.fixed, &are_kept, start, end
+    )
     if part.end == NULL or (number == encoding.count - 1 and part.end != end):
         shape.steady = 0
         encoding.memory.count = count
@@ -371,7 +378,8 @@ cdef bint keep_section(uint32_t number, const char *start, Record *hint, const u
     memcpy(encoding.out + encoding.packed, packed, behind - packed)
     encoding.packed += behind - packed
     part.packed_end = encoding.packed
-    part.kept = True
+    part.taken = True
+    part.kept = are_kept
     return True
 
 
@@ -492,7 +500,7 @@ cdef bint has_template(uint32_t number, const Section *section, uint64_t frame, 
     if origin != NULL:
         template = successor_of(origin, shape, catalog)
     if match(template, part.start, encoding.data + encoding.size, &part.walk) != part.end or (
-        part.walk.misses and not keys_fit(template, &part.walk)
+        part.walk.keys and not keys_fit(template, &part.walk)
     ):
         return False  # two structures of one hash, or keys that could be written otherwise
     choose(catalog, number, template)
@@ -680,7 +688,8 @@ cdef int begin_packing() noexcept:
     remember(memory, encoding.known.name)
     remember(memory, encoding.known.namespace)
     for i in range(MAX_SECTIONS):
-        encoding.parts[i].kept = False
+        encoding.parts[i].taken = encoding.parts[i].kept = False
+    encoding.fixed = memory.count
     encoding.packed = 0
     return 0
 

@@ -59,7 +59,7 @@ cdef class Indexes:
     cdef int fill(self, Index index) except -1
     cdef bytes copy_of(self, Record *record, int watched)
     cdef int lend(self, Index index) except -1
-    # A row will be staged: has its numbers read, then the values of these.
+    # A row will be staged: has its numbers read, then the values of these. `texts` is NULL for a removal.
     cdef void expect(self, uint32_t row, const Slice *texts) noexcept
     cdef void expect_values(self, uint32_t row, const Slice *texts) noexcept
     # A change of one row in all columns. `texts` are the values of its new version, one for each index. Where they are

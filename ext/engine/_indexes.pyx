@@ -143,7 +143,7 @@ cdef class Indexes:
     cdef void expect(self, uint32_t row, const Slice *texts) noexcept:
         cdef Py_ssize_t i
         for i in range(self.count):
-            if texts[i].start != UNCHANGED and row < self.at(i).column.row_end:
+            if (texts == NULL or texts[i].start != UNCHANGED) and row < self.at(i).column.row_end:
                 prefetch(&self.at(i).column.ids[row])
 
     cdef void expect_values(self, uint32_t row, const Slice *texts) noexcept:
@@ -151,7 +151,7 @@ cdef class Indexes:
         cdef Py_ssize_t i
         cdef uint32_t number
         for i in range(self.count):
-            if texts[i].start == UNCHANGED:
+            if texts != NULL and texts[i].start == UNCHANGED:
                 continue
             column = self.at(i).column
             number = number_of(column, row)

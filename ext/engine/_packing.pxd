@@ -54,6 +54,7 @@ cdef uint8_t *pack_best(uint8_t *out, Slice value, Slice expected, bint is_text,
                         uint8_t *usual) noexcept nogil
 cdef const uint8_t *unpack(const uint8_t *p, Packed kind, Slice expected, Memory *memory, char *out,
                            Py_ssize_t *size) noexcept nogil
+cdef bint refers_to_others(const uint8_t *p, Packed kind, uint32_t fixed) noexcept nogil
 cdef bint can_unpack(const uint8_t *p, Packed kind, Slice expected, const Memory *memory) noexcept nogil
 cdef const uint8_t *skip_packed(const uint8_t *p, Packed kind) noexcept nogil
 

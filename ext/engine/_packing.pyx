@@ -511,6 +511,15 @@ cdef const uint8_t *skip_packed(const uint8_t *p, Packed kind) noexcept nogil:
     return p + UUID_BYTES if kind == UUID else p + 2 + p[1]
 
 
+cdef bint refers_to_others(const uint8_t *p, Packed kind, uint32_t fixed) noexcept nogil:
+    """Whether what the value at `p` says hangs on an earlier value that is none of the first `fixed` ones."""
+    if kind == WITHIN:
+        return refers_to_others(p + 3, <Packed>p[2], fixed)
+    if kind == COPIED or kind == EXTENDED:
+        return p[0] >= fixed
+    return kind == TIME or kind == CONTAINED and fixed == 0
+
+
 cdef bint can_unpack(const uint8_t *p, Packed kind, Slice expected, const Memory *memory) noexcept nogil:
     """Whether what the value at `p` refers to is there, where it need not be what it was when that was packed."""
     if kind == COPIED or kind == EXTENDED:

@@ -288,20 +288,17 @@ cdef class Rows:
         cdef Slab slab = self.store.slab
         cdef Span *span
         cdef Record *record
-        cdef uint32_t i, moved
+        cdef uint32_t i
         self.credit = min(self.credit + MOVES * changes, <Py_ssize_t>MAX_CREDIT)
         while self.credit > 0 and self.epochs.fork_count == 0:
             span = slab.take_sparse()
             if span == NULL:
                 break
-            moved = 0
-            self.credit -= span.fresh // LOOKS + span.used
+            self.credit -= span.fresh // LOOKS + span.used  # though some of them may be held by others
             for i in range(span.fresh):
                 record = <Record *>block_at(span, i)  # a free block is a record without holders
                 if record.refs == 1 and not record.marks & VIEWED and self.holds(record):
-                    moved += self.move(record)
-            if moved == 0:
-                self.credit -= MAX_CREDIT  # all of it is held by others: look again much later
+                    self.move(record)
             slab.put_back(span)
         return 0
 

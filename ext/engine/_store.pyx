@@ -140,7 +140,7 @@ cdef class Store:
         for i in range(record.sections):
             shape = self.catalog.get(template_number(record, i)).shape
             if shape.places[path].start != NOWHERE:
-                if encoding.parts[i].kept:  # nobody walked over it
+                if encoding.parts[i].taken:  # nobody walked over it
                     return self.read(record, path)
                 return located(shape, &encoding.parts[i].walk, encoding.parts[i].start, shape.places[path])
         return found

@@ -42,6 +42,7 @@ cdef struct Walk:
     uint32_t count
     uint32_t misses  # stops that are neither as expected nor at varying tokens
     uint32_t missed_bytes  # their length
+    uint32_t keys  # stops at keys, varying ones too, that are not as the template says
 
 
 cdef struct Known:
@@ -56,7 +57,8 @@ cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling, 
 cdef void free_template(Template *template) noexcept nogil
 cdef const char *match(const Template *template, const char *p, const char *end, Walk *walk) noexcept nogil
 cdef const char *same_section(const Template *template, const uint8_t **packed, Known *known, Memory *memory,
-                              char *scratch, const char *p, const char *end) noexcept nogil
+                              char *scratch, uint32_t fixed, bint *is_fixed, const char *p,
+                              const char *end) noexcept nogil
 cdef const uint8_t *skip_section(const Shape *shape, const uint8_t *packed) noexcept nogil
 cdef bint keys_fit(const Template *template, const Walk *walk) noexcept nogil
 cdef Slice located(const Shape *shape, const Walk *walk, const char *start, Place place) noexcept nogil

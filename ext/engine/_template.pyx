@@ -12,6 +12,7 @@ from engine._packing cimport (
     pack,
     pack_best,
     read_varint,
+    refers_to_others,
     remember,
     remember_for_reading,
     skip_packed,
@@ -111,7 +112,7 @@ cdef const char *match(const Template *template, const char *p, const char *end,
     cdef const char *own = texts_of(template)  # the next of the template's own values
     cdef const char *owns = own
     cdef uint32_t at = 0  # offset in the shape's text of what stands at p
-    cdef uint32_t tokens = shape.tokens, misses = 0, missed_bytes = 0, token
+    cdef uint32_t tokens = shape.tokens, misses = 0, missed_bytes = 0, keys = 0, token
     cdef uint32_t varying_token = ordered[0] if shape.varying else tokens
     cdef uint32_t value_token = valued[0] if template.values else tokens
     cdef Py_ssize_t run, same, size
@@ -138,6 +139,7 @@ cdef const char *match(const Template *template, const char *p, const char *end,
             add_stop(&stop, token, p, behind, False)
             misses += 1
             missed_bytes += <uint32_t>(behind - p)
+            keys += blank.role == KEY_TOKEN
             at = blank.end
             p = behind
             continue
@@ -146,6 +148,7 @@ cdef const char *match(const Template *template, const char *p, const char *end,
             walk.count = <uint32_t>(stop - walk.stops)
             walk.misses = misses
             walk.missed_bytes = missed_bytes
+            walk.keys = keys
             return p
         blank = &blanks[token]
         at = blank.end
@@ -168,6 +171,7 @@ cdef const char *match(const Template *template, const char *p, const char *end,
         if behind == NULL:
             return NULL
         add_stop(&stop, token, p, behind, False)
+        keys += blank.role == KEY_TOKEN
         if not is_varying:
             misses += 1
             missed_bytes += <uint32_t>(behind - p)
@@ -370,7 +374,8 @@ cdef bint vary_at(Shape *shape, const Walk *walk, const Known *known, uint32_t s
             rule = BY_NAMESPACE
         else:
             for i in range(shape.varying):
-                if i > MAX_RULE or shape.vary[i].token >= token:
+                # What is kept of an older version must not hang on the revision, which is not.
+                if i > MAX_RULE or shape.vary[i].token >= token or shape.vary[i].rule == BY_REVISION:
                     continue
                 other = current(shape, walk, shape.vary[i].token)
                 if is_same(value, other):
@@ -563,11 +568,15 @@ cdef const uint8_t *unpack_section(const Template *template, const uint8_t *p, c
 
 
 cdef const char *same_section(const Template *template, const uint8_t **packed, Known *known, Memory *memory,
-                              char *scratch, const char *p, const char *end) noexcept nogil:
+                              char *scratch, uint32_t fixed, bint *is_fixed, const char *p,
+                              const char *end) noexcept nogil:
     """Walks over the section that begins at `p` as long as it says what was packed. Returns what stands behind it, and
     moves `packed` behind the packed one; NULL when it says something else, or was packed with values missed. `scratch`
-    has room for the object that was packed. The revision may be another one: that is `known` then. What was read is
-    remembered as a reader does."""
+    has room for any value. The revision may be another one: that is `known` then. What was read is remembered as a
+    reader does.
+
+    Unless `is_fixed`, only the first `fixed` values of memory are what they were when this was packed. It is set when
+    the section refers to none but these; what it says otherwise can be new, and is checked as a match is."""
     cdef const Shape *shape = template.shape
     cdef const Blank *blanks = shape.token
     cdef Slice[256] varied
@@ -584,7 +593,7 @@ cdef const char *same_section(const Template *template, const uint8_t **packed, 
     cdef Py_ssize_t run
     cdef Packed kind
     cdef Slice text
-    cdef bint is_own
+    cdef bint is_own, is_old = is_fixed[0], refers = False
     q = read_varint(codes + (varying + 3) // 4, &length)
     if length:
         return NULL
@@ -597,6 +606,7 @@ cdef const char *same_section(const Template *template, const uint8_t **packed, 
         p += run
         if token == tokens:
             packed[0] = q
+            is_fixed[0] = not refers
             return p
         at = blanks[token].end
         text.start = own
@@ -627,15 +637,20 @@ cdef const char *same_section(const Template *template, const uint8_t **packed, 
                 kind = AFFIXED
             if not can_unpack(q, kind, text, memory):
                 return NULL
+            refers = refers or not is_old and refers_to_others(q, kind, fixed)
             q = unpack(q, kind, text, memory, scratch, &text.size)
             text.start = scratch
-        elif text.start == known.revision.start:
+        elif not is_own and shape.vary[number].rule == BY_REVISION:
             text.start = p
             text.size = revision_digits(p, end)
             if text.size == 0:
                 return NULL
             known.revision = text
         if text.size > end - p or not is_same_text(text.start, p, text.size):
+            return NULL
+        if refers and (
+            blanks[token].role == KEY_TOKEN or value_end(blanks[token].role, p, end) != p + text.size
+        ):
             return NULL
         text.start = p
         p += text.size

@@ -4,6 +4,11 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 
 cdef extern from *:
+    """
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    #error "words of text are read as processors do that have the lowest byte first"
+    #endif
+    """
     int __builtin_ctzll(unsigned long long) noexcept nogil
     int __builtin_clzll(unsigned long long) noexcept nogil
 

