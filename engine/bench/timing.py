@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from time import perf_counter_ns
 from typing import TypeVar
 
+import numpy as np
+
 from engine.bench.figure import Spread, spread
+
+FAR = 1 << 25  # places of 8 bytes: far more than caches hold
+NEAR = 1 << 9
 
 Prepared = TypeVar("Prepared")
 
@@ -66,3 +71,24 @@ def ratio(
             ratios.append(ours_seconds / theirs_seconds)
             own.append(ours_seconds)
     return spread(ratios), spread(own)
+
+
+def memory_read_seconds(reads: int, rounds: int) -> list[float]:
+    """How long the processor waits for one read at random of 256 MB, where each read says where the next one is."""
+    far, near = _chain(FAR), _chain(NEAR)
+
+    def follow(chain: memoryview[int]) -> None:
+        at = 0
+        for _ in range(reads):
+            at = chain[at]
+
+    waits = zip(each_seconds(follow, lambda: far, rounds), each_seconds(follow, lambda: near, rounds), strict=True)
+    return [(from_memory - from_cache) / reads for from_memory, from_cache in waits]
+
+
+def _chain(size: int) -> memoryview[int]:
+    """A way through all places, in no order."""
+    order = np.random.default_rng(0).permutation(size)
+    chain = np.empty(size, dtype=np.int64)
+    chain[order] = np.roll(order, -1)
+    return chain.data

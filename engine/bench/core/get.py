@@ -7,8 +7,8 @@ from random import Random
 
 from engine.bench.core.filled import shared
 from engine.bench.core.settings import CoreSettings
-from engine.bench.figure import Figure
-from engine.bench.timing import ratio
+from engine.bench.figure import Figure, spread
+from engine.bench.timing import memory_read_seconds, ratio
 
 LOOKUPS = 200_000
 AT_ONCE = 1_000  # keys of one get_many
@@ -58,6 +58,11 @@ def get(settings: CoreSettings) -> Iterator[Figure]:
         note = f"{own.median / count * 1e9:,.0f} ns each, among {len(held):,}"
         return Figure("get", name, found.median, "x", count, found.rounds, found.low, found.high, bar, aim, note=note)
 
+    wait = spread(1e9 * each for each in memory_read_seconds(count, settings.rounds))
+    note = "what a lookup among many cannot do without, some times over"
+    yield Figure(
+        "get", "one read of memory at random", wait.median, "ns", count, wait.rounds, wait.low, wait.high, note=note
+    )
     yield compared("get, fresh keys", ours, theirs, fresh, 0.8, 0.5)
     yield compared("get, the same key objects", ours, theirs, same, 1.2, 1.0)
     yield compared("get_many, fresh keys", ours_many, theirs_many, fresh, 0.3, 0.2)

@@ -17,7 +17,7 @@ ELSEWHERE = "spec.containers[0].image"
 
 
 def paths(settings: CoreSettings) -> Iterator[Figure]:
-    """Each round reads from views that were just made, of pods at random."""
+    """Each round reads from views that were just made, of pods at random or as a list gives them."""
     cache = shared(settings)
     keys = cache.keys()
     reads = min(READS, len(keys))
@@ -25,6 +25,9 @@ def paths(settings: CoreSettings) -> Iterator[Figure]:
 
     def views() -> list[Object]:
         return [view for view in cache.get_many(random.sample(keys, reads)) if view is not None]
+
+    def listed() -> list[Object]:
+        return cache.list(limit=reads, after=random.choice(keys[: len(keys) - reads + 1]))
 
     def touched() -> list[Object]:
         found = views()
@@ -41,7 +44,8 @@ def paths(settings: CoreSettings) -> Iterator[Figure]:
             view.get_path(ELSEWHERE)
 
     for name, work, prepare, scale, unit, bar, aim in (
-        (f"a column ({COLUMN})", column, views, 1e9, "ns", 100.0, None),
+        (f"a column of pods at random ({COLUMN})", column, views, 1e9, "ns", 100.0, None),
+        (f"a column of pods just listed ({COLUMN})", column, listed, 1e9, "ns", 100.0, None),
         (f"first touch ({ELSEWHERE})", elsewhere, views, 1e6, "us", 8.0, 3.0),
         (f"again ({ELSEWHERE})", elsewhere, touched, 1e6, "us", 1.0, None),
     ):
