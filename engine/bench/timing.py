@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.bench.figure import Spread, spread
 
-FAR = 1 << 25  # places of 8 bytes: far more than caches hold
+FAR = 1 << 24  # places of 8 bytes: far more than caches hold
 NEAR = 1 << 9
 
 Prepared = TypeVar("Prepared")
@@ -74,7 +74,7 @@ def ratio(
 
 
 def memory_read_seconds(reads: int, rounds: int) -> list[float]:
-    """How long the processor waits for one read at random of 256 MB, where each read says where the next one is."""
+    """How long the processor waits for one read at random of 128 MB, where each read says where the next one is."""
     far, near = _chain(FAR), _chain(NEAR)
 
     def follow(chain: memoryview[int]) -> None:
