@@ -74,6 +74,9 @@ cdef inline bint is_large(Py_ssize_t size) noexcept nogil:
 @cython.final
 @cython.no_gc
 cdef class Slab:
+    def __dealloc__(self):
+        self.release_idle()
+
     cdef void *allocate(self, Py_ssize_t size) noexcept:
         cdef uint32_t steps = <uint32_t>((size + STEP - 1) // STEP)
         cdef Span *span = NULL
@@ -221,7 +224,11 @@ cdef class Slab:
             self.idle_count += 1
             return 0
         self.release_span(span)
-        while self.used == 0 and self.idle != NULL:
+        return 0 if self.used else self.release_idle()
+
+    cdef int release_idle(self) noexcept:
+        cdef Span *span
+        while self.idle != NULL:
             span = self.idle
             self.idle = span.next
             self.idle_count -= 1

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine import Cache, Object
+from engine.bench.machine import resident_bytes
 
 ROWS = 3000  # several chunks and pages
 
@@ -196,3 +197,18 @@ def test_what_is_left_of_many_objects_is_moved_together(held: str) -> None:
         stats = cache.stats()
         assert stats["spare_bytes"] < 4 * stats["record_bytes"]
         assert cache.nbytes < full / 3
+
+
+def test_a_cache_that_goes_gives_all_its_memory_back() -> None:
+    def fill_and_forget() -> None:
+        cache = Cache()
+        cache.apply_batch([("ADDED", unlike(f"a/o{number:05}", 1)) for number in range(20_000)])
+        cache.apply(
+            "ADDED", raw("a/p")[:-2] + b',"annotations":{"text":"' + random.randbytes(4_000).hex().encode() + b'"}}}'
+        )
+
+    fill_and_forget()
+    before = resident_bytes()
+    for _ in range(12):
+        fill_and_forget()
+    assert resident_bytes() - before < 4_000_000
