@@ -29,6 +29,7 @@ cdef class Query:
 
     cdef Place start(self, Rows rows, Moment *moment) except *
     cdef Place end(self, Rows rows, Moment *moment) except *
+    cdef Place stop(self, Rows rows, Moment *moment, Place place) except *
     cdef Py_ssize_t width(self, Rows rows) except -1
     cdef bint selects(self, Object obj) except -1
     # Objects in key order: among the current rows, or in any moment, where every object of the range is looked at.

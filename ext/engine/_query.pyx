@@ -87,6 +87,24 @@ cdef class Query:
             return last_place(moment)
         return place_of(rows, moment, self.namespace + "0", False)
 
+    cdef Place stop(self, Rows rows, Moment *moment, Place place) except *:
+        """The end of the range, or of what the limit takes of it from `place` on: to look at one row there is quicker
+        than to seek."""
+        cdef Py_ssize_t left = self.limit, there
+        if self.namespace is None or not left:
+            return self.end(rows, moment)
+        while place.chunk < moment.chunk_count:
+            there = moment.chunks[place.chunk].count - place.at
+            if left < there:
+                place.at += <uint32_t>left
+                if rows.store.namespace(record_at(moment, place)) == self.namespace:
+                    return place
+                break
+            left -= there
+            place.chunk += 1
+            place.at = 0
+        return self.end(rows, moment)
+
     cdef Py_ssize_t width(self, Rows rows) except -1:
         """How many rows the range has."""
         return rows_between(rows.now, self.start(rows, rows.now), self.end(rows, rows.now))
@@ -244,7 +262,7 @@ cdef class Query:
         cdef Hits hits = new_hits(rows.store)
         cdef Moment *now = rows.now
         cdef Place place = self.start(rows, now)
-        cdef Place end = self.end(rows, now)
+        cdef Place end = self.stop(rows, now, place)
         cdef Chunk *chunk
         cdef Py_ssize_t count
         while is_before(place, end):
