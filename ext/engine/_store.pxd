@@ -32,8 +32,9 @@ cdef class Store:
     All of it holds the GIL. A record is freed by the last holder's `drop`; the store lives as long as a view needs it.
     """
 
-    # Paths that are watched, in the order of their numbers, and what `encode` found there: the raw JSON of the value
-    # in the encoded bytes (start NULL: nothing there), valid as long as these bytes and until the next encode.
+    # Paths that are watched, in the order of their numbers, and what a scan found there: the raw JSON of the value in
+    # the encoded bytes (start NULL: nothing there), valid as long as these bytes and until the next encode. `value`
+    # knows it however the object was encoded.
     cdef list paths
     cdef Slice *values
     # What records share.
