@@ -135,8 +135,12 @@ cdef class Fork:
     cdef uint64_t epoch
 
 
+cdef inline Record **record_slot(Moment *moment, uint32_t row) noexcept nogil:
+    return &moment.pages[row >> PAGE_BITS].records[row & (PAGE_ROWS - 1)]
+
+
 cdef inline Record *record_of(Moment *moment, uint32_t row) noexcept nogil:
-    return moment.pages[row >> PAGE_BITS].records[row & (PAGE_ROWS - 1)]
+    return record_slot(moment, row)[0]
 
 
 cdef inline Record *record_at(Moment *moment, Place place) noexcept nogil:

@@ -15,6 +15,7 @@ cdef enum:
     MAX_CREDIT = 4096
     LOOKS = 8  # blocks that are looked at cost as much as a move
     FIRST_ROOM = 8  # of arrays that double
+    PROBES = 8  # places that a search looks at together, so that memory is waited for once
     SPARSE_ROWS = CHUNK_ROWS >> 2  # a chunk with fewer joins a neighbour
     MERGED_ROWS = CHUNK_ROWS - SPARSE_ROWS  # if they are no more than this together
 
@@ -66,6 +67,25 @@ cdef Py_ssize_t shared_bytes(const char *left, const char *right, Py_ssize_t siz
 cdef int compare_keys(const char *left, Py_ssize_t left_size, const char *right, Py_ssize_t size) noexcept nogil:
     cdef int order = memcmp(left, right, min(left_size, size))
     return order if order else (left_size > size) - (left_size < size)
+
+
+cdef uint32_t chunk_for(Moment *moment, const char *key, Py_ssize_t size) noexcept nogil:
+    """The last chunk whose `low` is no more than the key; there must be chunks."""
+    cdef uint32_t low = 1, high = moment.chunk_count, step, at, i
+    cdef Chunk *chunk
+    while low < high:
+        step = (high - low - 1) // PROBES + 1
+        for i in range((high - low - 1) // step + 1):
+            prefetch(moment.chunks[low + i * step])
+        at = low
+        while at < high:
+            chunk = moment.chunks[at]
+            if compare_keys(chunk.low, chunk.low_size, key, size) > 0:
+                break
+            low = at + 1
+            at += step
+        high = min(high, at)
+    return low - 1
 
 
 cdef inline void open_gap(Chunk *chunk, uint32_t at) noexcept nogil:
@@ -126,30 +146,32 @@ cdef class Rows:
 
     cdef Place seek(self, Moment *moment, const char *key, Py_ssize_t size, bint behind) noexcept nogil:
         """Where the first key >= `key` stands, or > `key` when `behind`."""
-        cdef uint32_t low = 1, high = moment.chunk_count, middle
+        cdef uint32_t low = 0, high, step, count, at, i
         cdef int order
         cdef Chunk *chunk
         cdef Place place
         place.chunk = place.at = 0
         if moment.chunk_count == 0:
             return place
-        while low < high:
-            middle = (low + high) >> 1
-            chunk = moment.chunks[middle]
-            if compare_keys(chunk.low, chunk.low_size, key, size) <= 0:
-                low = middle + 1
-            else:
-                high = middle
-        place.chunk = low - 1
+        place.chunk = chunk_for(moment, key, size)
         chunk = moment.chunks[place.chunk]
         high = chunk.count
-        while place.at < high:
-            middle = (place.at + high) >> 1
-            order = self.store.compare_key(record_of(moment, chunk.rows[middle]), key, size)
-            if order < 0 or (behind and order == 0):
-                place.at = middle + 1
-            else:
-                high = middle
+        while low < high:
+            step = (high - low - 1) // PROBES + 1
+            count = (high - low - 1) // step + 1
+            for i in range(count):
+                prefetch(record_slot(moment, chunk.rows[low + i * step]))
+            for i in range(count):
+                prefetch(record_slot(moment, chunk.rows[low + i * step])[0])
+            at = low
+            while at < high:
+                order = self.store.compare_key(record_of(moment, chunk.rows[at]), key, size)
+                if order > 0 or (order == 0 and not behind):
+                    break
+                low = at + 1
+                at += step
+            high = min(high, at)
+        place.at = low
         if place.at == chunk.count:
             place.chunk += 1
             place.at = 0
@@ -182,7 +204,7 @@ cdef class Rows:
         """The row will be staged: has its record's address read."""
         if row >> PAGE_BITS < self.now.page_count:
             prefetch(&self.uses[row >> PAGE_BITS].fresh[(row & (PAGE_ROWS - 1)) >> 6])
-            prefetch(&self.now.pages[row >> PAGE_BITS].records[row & (PAGE_ROWS - 1)])
+            prefetch(record_slot(self.now, row))
 
     cdef Record *older(self, Record *record, Py_hash_t hash, uint32_t row) noexcept:
         """The current version of what `record` is a version of, borrowed; NULL when there is none. It is in `row`,
