@@ -107,7 +107,8 @@ cdef class Cache:
             self.log = log
             self.resource_version = log.resource_version
         for path in columns:
-            self.indexes.add(path, path_of(path).text)
+            index = self.indexes.add(path, path_of(path).text)
+            self.store.expect_reads(<const uint32_t **>&index.column.ids)
             self.columns[path] = None
         for name, source in dict(indexes or {}).items():
             self.add_source(name, source)
@@ -116,6 +117,7 @@ cdef class Cache:
         # Views go on without columns. The store led to them, and they lead to the store.
         if self.store is not None:
             self.store.columns = None
+            self.store.likely_count = 0
 
     # --- Writing ---
 

@@ -29,7 +29,6 @@ cdef class Texts:
 
 cdef struct Value:
     # A value that several rows have, or any value of a column without Texts. ABSENT is one too, for its list of rows.
-    PyObject *decoded  # the Python str or number, once somebody asked; owned
     uint64_t hash
     uint32_t rows  # how many have it
     uint32_t head  # the first of them
@@ -85,6 +84,8 @@ cdef class Column(ValueTexts):
     # Values by number (Value *) and numbers by text (flag set: the row of a SINGLE value). `terms` finds what a value
     # means to selectors beside its plain text.
     cdef Places values
+    cdef PyObject **decoded_values  # by number: the Python str or number, once somebody asked; owned
+    cdef uint32_t decoded_room
     cdef Table numbers
     cdef Terms terms
     cdef readonly uint32_t shared  # distinct values in `values`, ABSENT not among them
@@ -105,6 +106,8 @@ cdef class Column(ValueTexts):
     cdef uint32_t rows_of(self, uint32_t number) noexcept
     cdef uint32_t find(self, const char *text, Py_ssize_t size, uint64_t hash) except? NO_VALUE
     cdef object decoded(self, uint32_t number)
+    cdef int keep_decoded(self, uint32_t number, object found) noexcept
+    cdef int resize_decoded(self, uint32_t room) noexcept
     cpdef object value(self, uint32_t row)
     cpdef long long nbytes(self)
 

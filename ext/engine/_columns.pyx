@@ -4,7 +4,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_CLEAR, Py_INCREF, Py_XDECREF
 from engine._json cimport Slice, value_at
 from engine._pages cimport released, resized
 from engine._path cimport path_of
@@ -58,10 +58,12 @@ cdef class Texts:
 
 
 cdef inline long long value_nbytes(const Value *value) noexcept nogil:
-    cdef long long held = (sizeof(Value) + value.size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-    if value.decoded != NULL:
-        held += (DECODED + value.size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-    return held
+    return (sizeof(Value) + value.size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+
+
+cdef inline long long decoded_nbytes(const Value *value) noexcept nogil:
+    """Of what Python has of it."""
+    return (DECODED + value.size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
 
 
 cdef bytes text_of_values(tuple values):
@@ -100,8 +102,10 @@ cdef class Column(ValueTexts):
         cdef uint32_t number
         for number in range(self.values.end):
             if not is_free(&self.values, number):
-                Py_XDECREF((<Value *>self.values.at[number]).decoded)
                 PyMem_Free(<Value *>self.values.at[number])
+        for number in range(self.decoded_room):
+            Py_XDECREF(self.decoded_values[number])
+        released(self.decoded_values, self.decoded_room * sizeof(PyObject *))
         places_free(&self.values)
         table_free(&self.numbers)
         released(self.ids, self.id_capacity * sizeof(uint32_t))
@@ -245,7 +249,6 @@ cdef class Column(ValueTexts):
         value = <Value *>PyMem_Malloc(sizeof(Value) + raw.size)
         if value == NULL:
             raise MemoryError
-        value.decoded = NULL
         value.hash = hash
         value.rows = 0
         value.head = NO_LINK
@@ -256,11 +259,14 @@ cdef class Column(ValueTexts):
 
     cdef int unmake(self, uint32_t number) noexcept:
         cdef Value *value = <Value *>self.values.at[number]
-        cdef PyObject *decoded = value.decoded
         self.value_bytes -= value_nbytes(value)
+        if number < self.decoded_room and self.decoded_values[number] != NULL:
+            self.value_bytes -= decoded_nbytes(value)
+            Py_CLEAR(self.decoded_values[number])
         give_back(&self.values, number)
         PyMem_Free(value)
-        Py_XDECREF(decoded)
+        if self.decoded_room > self.values.capacity:
+            self.resize_decoded(self.values.capacity)
         return 0
 
     # --- Committing: nothing here needs memory, or does without what it does not get ---
@@ -426,19 +432,37 @@ cdef class Column(ValueTexts):
 
     cdef object decoded(self, uint32_t number):
         """The value of a number as Python has it; None for nothing. What is shared is decoded once."""
-        cdef Value *value
-        if number & SINGLE or number == ABSENT:
-            return None if number == ABSENT or number == NO_VALUE else value_at(self.text_at(number))
-        value = <Value *>self.values.at[number]
-        if value.decoded != NULL:
-            return <object>value.decoded
+        if number < self.decoded_room and self.decoded_values[number] != NULL:
+            return <object>self.decoded_values[number]
+        if number == ABSENT or number == NO_VALUE:
+            return None
         found = value_at(self.text_at(number))
-        if type(found) is str or type(found) is int or type(found) is float:
-            self.value_bytes -= value_nbytes(value)
-            Py_INCREF(found)
-            value.decoded = <PyObject *>found
-            self.value_bytes += value_nbytes(value)
+        if not number & SINGLE and (type(found) is str or type(found) is int or type(found) is float):
+            self.keep_decoded(number, found)
         return found
+
+    cdef int keep_decoded(self, uint32_t number, object found) noexcept:
+        """If there is memory for it."""
+        cdef uint32_t room = self.decoded_room
+        if number >= room:
+            if self.resize_decoded(self.values.capacity) < 0:
+                return 0
+            memset(&self.decoded_values[room], 0, (self.decoded_room - room) * sizeof(PyObject *))
+        Py_INCREF(found)
+        self.decoded_values[number] = <PyObject *>found
+        self.value_bytes += decoded_nbytes(<Value *>self.values.at[number])
+        return 0
+
+    cdef int resize_decoded(self, uint32_t room) noexcept:
+        """-1: no memory, and all is as it was."""
+        cdef void *made = resized(
+            self.decoded_values, self.decoded_room * sizeof(PyObject *), room * sizeof(PyObject *)
+        )
+        if made == NULL:
+            return -1
+        self.decoded_values = <PyObject **>made
+        self.decoded_room = room
+        return 0
 
     cpdef object value(self, uint32_t row):
         return self.decoded(number_of(self, row))
@@ -448,6 +472,7 @@ cdef class Column(ValueTexts):
             self.id_capacity * <long long>sizeof(uint32_t)
             + self.link_capacity * <long long>sizeof(Link)
             + <long long>self.values.capacity * sizeof(uintptr_t)
+            + <long long>self.decoded_room * sizeof(PyObject *)
             + <long long>self.numbers.capacity * sizeof(uint64_t)
             + self.value_bytes
             + self.terms.nbytes()

@@ -32,7 +32,8 @@ cdef class RowTexts(Texts):
 @cython.final
 cdef class RowValues(ColumnReader):
     cdef object value_of(self, Record *record, object default):
-        return default if number_of(self.column, record.row) == ABSENT else self.column.value(record.row)
+        cdef uint32_t number = number_of(self.column, record.row)
+        return default if number == ABSENT else self.column.decoded(number)
 
 
 @cython.final

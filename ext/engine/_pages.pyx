@@ -6,14 +6,31 @@ from libc.string cimport memcpy
 cdef extern from *:
     """
     #ifdef __linux__
-    #include <sys/mman.h>
-    static void *engine_map(size_t bytes) {
-        void *made = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        return made == MAP_FAILED ? NULL : made;
+    #include "maps.h"
+    /* Only what begins where a huge page does, and moves to where one does, keeps huge pages. */
+    static size_t engine_alignment(size_t bytes) {
+        return bytes >= ENGINE_HUGE_PAGE ? ENGINE_HUGE_PAGE : (size_t)sysconf(_SC_PAGESIZE);
     }
-    static void *engine_remap(void *old, size_t old_bytes, size_t new_bytes) {
-        void *made = mremap(old, old_bytes, new_bytes, MREMAP_MAYMOVE);
-        return made == MAP_FAILED ? NULL : made;
+    static char *engine_map(size_t bytes) { return engine_map_aligned(bytes, engine_alignment(bytes)); }
+    static char *engine_remap(char *old, size_t old_bytes, size_t new_bytes) {
+        char *made, *there;
+        if (engine_alignment(old_bytes) == engine_alignment(new_bytes)) {
+            made = mremap(old, old_bytes, new_bytes, 0);
+            if (made != MAP_FAILED) {
+                return made;
+            }
+        }
+        there = engine_map(new_bytes);
+        if (there == NULL) {
+            return NULL;
+        }
+        made = mremap(old, old_bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, there);
+        if (made == MAP_FAILED) {
+            munmap(there, new_bytes);
+            return NULL;
+        }
+        engine_ask_huge(made, new_bytes);
+        return made;
     }
     #define engine_unmap munmap
     #define ENGINE_MAPS 1

@@ -8,35 +8,13 @@ from libc.string cimport memset
 cdef extern from *:
     """
     #include <stdlib.h>
-    #include <sys/mman.h>
+    #include "maps.h"
 
     #ifdef __SANITIZE_ADDRESS__
     #define ENGINE_BLOCKS 0 /* each block by itself, so that what reads beyond it or after its end is found */
     #else
     #define ENGINE_BLOCKS 1
     #endif
-
-    /* Memory that begins at a multiple of `align`, a power of two; of huge pages where it is one of them or more. */
-    static char *engine_map_aligned(size_t bytes, size_t align) {
-        char *made = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        char *start;
-        size_t before;
-        if (made == MAP_FAILED) {
-            return NULL;
-        }
-        start = (char *)(((uintptr_t)made + align - 1) & ~(uintptr_t)(align - 1));
-        before = (size_t)(start - made);
-        if (before) {
-            munmap(made, before);
-        }
-        munmap(start + bytes, align - before);
-    #ifdef MADV_HUGEPAGE
-        if (bytes >= (2u << 20)) {
-            madvise(start, bytes, MADV_HUGEPAGE);
-        }
-    #endif
-        return start;
-    }
 
     /* The pages stay mapped; what is in them is gone. */
     static void engine_let_go(char *start, size_t bytes) { madvise(start, bytes, MADV_DONTNEED); }

@@ -35,10 +35,6 @@ cdef enum:
     HEAD_LINES = 2  # of a template, until its size is known
     USUAL_LINES = 6
 
-cdef extern from *:
-    void prefetch "__builtin_prefetch" (const void *address) noexcept nogil
-
-
 cdef Tape tape  # scratch
 
 
@@ -96,6 +92,12 @@ cdef class Store:
         memset(&values[count], 0, sizeof(Slice))
         self.paths.append(path)
         return <int>count
+
+    cdef int expect_reads(self, const uint32_t **numbers) noexcept:
+        if self.likely_count < MAX_LIKELY:
+            self.likely[self.likely_count] = numbers
+            self.likely_count += 1
+        return 0
 
     # --- Records ---
 

@@ -27,7 +27,7 @@ def paths(settings: CoreSettings) -> Iterator[Figure]:
         return [view for view in cache.get_many(random.sample(keys, reads)) if view is not None]
 
     def listed() -> list[Object]:
-        return cache.list(limit=reads, after=random.choice(keys[: len(keys) - reads + 1]))
+        return cache.list(limit=reads, after=keys[random.randrange(len(keys) - reads + 1)])
 
     def touched() -> list[Object]:
         found = views()
