@@ -1,11 +1,12 @@
 from engine._catalog cimport Catalog
 from engine._json cimport Slice
 from engine._keys cimport MAX_KEY, Keys
+from engine._matching cimport Walk
 from engine._packing cimport Memory
 from engine._record cimport Record
 from engine._scan cimport Tape
 from engine._shape cimport MAX_SECTIONS, Shape
-from engine._template cimport Known, Template, Walk
+from engine._template cimport Known, Template
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 

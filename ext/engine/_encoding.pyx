@@ -10,10 +10,13 @@ from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport DIGITS, section_text, set_key, text_room
 from engine._json cimport Slice, loads_exact
 from engine._keys cimport MAX_KEY, Keys, Prefix, hash_of, number_of, revision_of, stem_of, text_of
+from engine._learning cimport learn, template_of
+from engine._matching cimport Stop, keys_fit, located, match
 from engine._packing cimport AFFIXED, INTEGER, Memory, begin, recall, remember, write_varint
 from engine._path cimport Path
 from engine._record cimport Record, payload_of, rest_of, template_number
 from engine._scan cimport NO_FAULT, OBJECT, STRING, Fault, Tape, Token, clear_tape, fault_of, find_path, scan
+from engine._sections cimport pack_section, same_section, skip_section
 from engine._shape cimport (
     BY_NAME,
     BY_NAMESPACE,
@@ -37,20 +40,7 @@ from engine._shape cimport (
     shape_bytes,
     token_at,
 )
-from engine._template cimport (
-    Stop,
-    Template,
-    ends_of,
-    free_template,
-    keys_fit,
-    learn,
-    located,
-    match,
-    pack_section,
-    same_section,
-    skip_section,
-    template_of,
-)
+from engine._template cimport Template, ends_of, free_template
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy

@@ -8,6 +8,7 @@ from engine._decoding cimport text_room, unpack_object
 from engine._encoding cimport REVISION_PATH, encoding, let_go, pack_object, span_of
 from engine._json cimport Slice, spliced
 from engine._keys cimport MAX_KEY, PREFIXES, Keys, Prefix
+from engine._matching cimport located
 from engine._packing cimport write_varint
 from engine._path cimport Path, path_of
 from engine._record cimport (
@@ -23,7 +24,7 @@ from engine._record cimport (
 from engine._scan cimport NO_FAULT, Tape, find_path, scan
 from engine._shape cimport NOWHERE, UNRESOLVED, Place, Shape
 from engine._slab cimport Slab
-from engine._template cimport Template, located
+from engine._template cimport Template
 from engine._words cimport is_same_text
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
