@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
-from engine._encoding cimport encoding
+from engine._draft cimport draft
 from engine._indexes cimport UNCHANGED, Index, Indexes
 from engine._json cimport Slice
 from engine._keytable cimport hash_of, prefetch
@@ -215,7 +215,7 @@ cdef class Batch:
         change.base = NULL if base == NULL else hold(base)
         change.deletion = deletion
         self.count += 1
-        if self.leaned and encoding.founded:
+        if self.leaned and draft.founded:
             self.encode_again(self.count - 2)
         return 0
 
