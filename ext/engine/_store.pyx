@@ -51,6 +51,19 @@ cdef inline void expect_lines(const Template *template, uint32_t first, uint32_t
         prefetch(<const char *>template + i * LINE)
 
 
+cdef inline const Shape *shape_with(Catalog catalog, const Record *record, int path, uint32_t *section) noexcept:
+    """Of a record that followed its hint: the shape that has a place for what stands at a watched path, and the number
+    of its section; NULL: nothing stands there."""
+    cdef const Shape *shape
+    cdef uint32_t i
+    for i in range(record.sections):
+        shape = catalog.get(template_number(record, i)).shape
+        if shape.places[path].start != NOWHERE:
+            section[0] = i
+            return shape
+    return NULL
+
+
 # --- What views and tests may ask -------------------------------------------------------------------------------------
 
 
@@ -117,36 +130,34 @@ cdef class Store:
             let_go(self.catalog)
 
     cdef bint keeps(self, Record *record, int path) noexcept:
-        cdef Shape *shape
-        cdef Place place
-        cdef uint32_t i
+        cdef const Shape *shape
+        cdef const Place *place
+        cdef const Place *revision
+        cdef uint32_t section
         if not draft.followed or not draft.same:
             return False
-        for i in range(record.sections):
-            shape = self.catalog.get(template_number(record, i)).shape
-            place = shape.places[path]
-            if place.start != NOWHERE:
-                # The revision stands in the record's head.
-                return draft.parts[i].kept and (
-                    place.end <= shape.places[REVISION_PATH].start or shape.places[REVISION_PATH].end <= place.start
-                )
-        return False
+        shape = shape_with(self.catalog, record, path, &section)
+        if shape == NULL or not draft.parts[section].kept:
+            return False
+        # The revision stands in the record's head.
+        place = &shape.places[path]
+        revision = &shape.places[REVISION_PATH]
+        return place.end <= revision.start or revision.end <= place.start
 
     cdef Slice value(self, Record *record, int path) except *:
-        cdef Shape *shape
-        cdef Slice found
-        cdef uint32_t i
+        cdef const Shape *shape
+        cdef Slice nothing
+        cdef uint32_t section
         if not draft.followed:
             return self.values[path]
-        found.start = NULL
-        found.size = 0
-        for i in range(record.sections):
-            shape = self.catalog.get(template_number(record, i)).shape
-            if shape.places[path].start != NOWHERE:
-                if draft.parts[i].taken:  # nobody walked over it
-                    return self.read(record, path)
-                return located(shape, &draft.parts[i].walk, draft.parts[i].start, shape.places[path])
-        return found
+        shape = shape_with(self.catalog, record, path, &section)
+        if shape == NULL:
+            nothing.start = NULL
+            nothing.size = 0
+            return nothing
+        if draft.parts[section].taken:  # nobody walked over it
+            return self.read(record, path)
+        return located(shape, &draft.parts[section].walk, draft.parts[section].start, shape.places[path])
 
     cdef Record *new_record(self, Record *hint, Py_ssize_t packed) except NULL:
         """The object in `draft`, whose sections were packed."""
