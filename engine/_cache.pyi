@@ -6,6 +6,7 @@ from typing import Any, Literal, final
 
 from engine._object import Object
 from engine._selectors import FieldSelector, LabelSelector
+from engine._snapshot import Snapshot as Snapshot
 from engine._watchlog import WatchLog
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -123,28 +124,6 @@ class Cache:
         `shapes`, `templates`, `snapshots`; `malformed` (distinct values in columns of quantities that are none, as of
         their last arrays);
         `resource_version`."""
-
-@final
-class Snapshot:
-    """One moment of a Cache; the same reading methods, without its indexes: selectors look at every row of the range.
-    Works on when the cache is gone."""
-
-    @property
-    def resource_version(self) -> int: ...
-    def get(self, key: str) -> Object | None:
-        """O(log objects)."""
-
-    def list(
-        self,
-        namespace: str | None = None,
-        label_selector: str | LabelSelector | None = None,
-        field_selector: str | FieldSelector | None = None,
-        *,
-        limit: int = 0,
-        after: str = "",
-    ) -> builtins.list[Object]: ...
-    def keys(self) -> builtins.list[str]: ...
-    def __len__(self) -> int: ...
 
 @final
 class Replacement:

@@ -1,1 +1,1 @@
-"""Sections of objects against templates. Only compiled modules use it."""
+"""Shapes with the values that siblings share. Only compiled modules use it."""

@@ -18,7 +18,7 @@ cdef struct Pending:
 
 
 cdef enum:
-    AHEAD = 16  # items of which something is known before they are encoded; a power of two
+    MAX_COMING = 16  # items of which something is known before they are encoded; a power of two
     SHORT_KEY = 320  # bytes of a key that is looked up before its object is encoded: more than names can have
 
 

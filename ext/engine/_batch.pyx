@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
-from engine._encoding cimport encoding
+from engine._draft cimport draft
 from engine._indexes cimport UNCHANGED, Index, Indexes
 from engine._json cimport Slice
 from engine._keytable cimport hash_of, prefetch
@@ -129,7 +129,7 @@ cdef class Batch:
         cdef Py_ssize_t count = PyList_GET_SIZE(items), i
         cdef Record *record
         cdef Coming *coming
-        cdef Coming *ring = <Coming *>PyMem_Malloc(AHEAD * sizeof(Coming))
+        cdef Coming *ring = <Coming *>PyMem_Malloc(MAX_COMING * sizeof(Coming))
         if ring == NULL:
             raise MemoryError
         try:
@@ -137,21 +137,21 @@ cdef class Batch:
                 if i < count:
                     fetch_head(PyList_GET_ITEM(items, i))
                 if TO_LOOK <= i < count + TO_LOOK:
-                    coming = &ring[(i - TO_LOOK) & (AHEAD - 1)]
+                    coming = &ring[(i - TO_LOOK) & (MAX_COMING - 1)]
                     look_at(<object>PyList_GET_ITEM(items, i - TO_LOOK), coming)
                     if coming.size > 0:
                         self.rows.keys.expect(coming.hash)
                 if TO_FIND <= i < count + TO_FIND:
-                    coming = &ring[(i - TO_FIND) & (AHEAD - 1)]
+                    coming = &ring[(i - TO_FIND) & (MAX_COMING - 1)]
                     if coming.size > 0:
                         fetch(self.rows.keys.guess(coming.hash), RECORD_LINES)
                 if TO_EXPECT <= i < count + TO_EXPECT:
-                    coming = &ring[(i - TO_EXPECT) & (AHEAD - 1)]
+                    coming = &ring[(i - TO_EXPECT) & (MAX_COMING - 1)]
                     record = self.rows.keys.guess(coming.hash) if coming.size > 0 else NULL
                     if record != NULL:
                         self.store.expect(record)
                 if TO_EXPECT_NEXT <= i < count + TO_EXPECT_NEXT:
-                    coming = &ring[(i - TO_EXPECT_NEXT) & (AHEAD - 1)]
+                    coming = &ring[(i - TO_EXPECT_NEXT) & (MAX_COMING - 1)]
                     record = self.rows.keys.guess(coming.hash) if coming.size > 0 else NULL
                     if record != NULL:
                         self.store.expect_next(record)
@@ -161,7 +161,7 @@ cdef class Batch:
                     self.add_known(
                         <object>PyList_GET_ITEM(items, i - TO_ENCODE),
                         deletions is not None and <object>PyList_GET_ITEM(deletions, i - TO_ENCODE),
-                        &ring[(i - TO_ENCODE) & (AHEAD - 1)],
+                        &ring[(i - TO_ENCODE) & (MAX_COMING - 1)],
                     )
         finally:
             PyMem_Free(ring)
@@ -215,7 +215,7 @@ cdef class Batch:
         change.base = NULL if base == NULL else hold(base)
         change.deletion = deletion
         self.count += 1
-        if self.leaned and encoding.founded:
+        if self.leaned and draft.founded:
             self.encode_again(self.count - 2)
         return 0
 

@@ -1,12 +1,10 @@
 cimport cython
 from engine._batch cimport Batch
 from engine._indexes cimport Index, Indexes
-from engine._json cimport Slice
 from engine._query cimport Query
-from engine._rows cimport Fork, Rows
+from engine._rows cimport Rows
 from engine._store cimport Record, Store
 from engine._watchlog cimport WatchLog
-from libc.stdint cimport uint32_t
 
 
 @cython.final
@@ -17,7 +15,6 @@ cdef class Cache:
     cdef Rows rows
     cdef Indexes indexes
     cdef readonly long long resource_version
-    cdef long long unscoped  # rows without a namespace
     # Declared columns: path -> array, or None until it is asked for after a write.
     cdef dict columns
     cdef bint arrays  # whether one of them is there
@@ -31,13 +28,9 @@ cdef class Cache:
     cdef Batch batch(self)
     cdef int add_source(self, str name, object source) except -1
     cdef int make(self, Batch batch) except -1
-    cdef int expect(self, Batch batch, Py_ssize_t number) noexcept
     cdef int make_known(self, Batch batch) except -1
     cdef int swap(self, Batch gone, Batch wanted, long long resource_version) except -1
-    cdef int change(self, Batch batch, Py_ssize_t number) except -1
-    cdef int stage_columns(self, uint32_t row, const Slice *texts, Record *record, const Record *base) except -1
     cdef int settle(self, Batch batch) except -1
-    cdef int tell(self, Batch batch, long long replaced) except -1
     cdef Record *find(self, str key) except? NULL
     cdef int get_block(self, list keys, Py_ssize_t first, Py_ssize_t count, list found) except -1
     cdef bint has_no_namespace(self) noexcept
@@ -46,18 +39,8 @@ cdef class Cache:
 
 
 @cython.final
-@cython.no_gc
-cdef class Snapshot:
-    cdef Store store
-    cdef Fork fork
-    cdef readonly long long resource_version
-
-
-@cython.final
 cdef class Replacement:
     cdef Cache cache
     cdef Batch batch
     cdef long long revision
     cdef bint finished
-
-    cdef Batch compare(self, Batch wanted)

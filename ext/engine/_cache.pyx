@@ -1,40 +1,28 @@
 """The indexed store of one resource."""
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pythread cimport PyThread_get_thread_ident
 from engine._arrays cimport array_of
-from engine._batch cimport Batch, Pending, new_batch
+from engine._batch cimport Batch, new_batch
+from engine._changes cimport change_rows, compare, tell
 from engine._indexes cimport Index, Indexes
-from engine._json cimport Slice
 from engine._keytable cimport Wanted, hash_of, prefetch
 from engine._object cimport Object, key_of, namespace_of, view_of
 from engine._path cimport path_of
 from engine._query cimport Query, keys_of, namespaces_of, query_for, query_of
-from engine._ring cimport ADDED, DELETED, MODIFIED, Change
-from engine._rows cimport (
-    PAGE_BITS,
-    PAGE_ROWS,
-    Place,
-    Rows,
-    first_place,
-    is_before,
-    last_place,
-    next_place,
-    record_at,
-    record_of,
-)
+from engine._rows cimport Place, Rows, first_place, last_place, next_place
 from engine._selection cimport distinct_values, select_value
-from engine._record cimport CURRENT, HEADER, rest_of
-from engine._store cimport MAX_KEY, NO_ROW, Record, Store, hold
+from engine._snapshot cimport new_snapshot
+from engine._store cimport Record, Store, hold
 from engine._watchlog cimport WatchLog
-from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcmp
+from libc.stdint cimport uint32_t
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
+
+from engine._snapshot import Snapshot  # no-cython-lint: it can be had from here
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 Item = Object | bytes | Mapping[str, Any]
@@ -54,7 +42,7 @@ cdef extern from "Python.h":
 cdef enum:
     NOT_HASHED = -1  # of a str
     BLOCK = 256  # keys that are looked up together
-    AHEAD = 8  # of them whose text is read ahead, or changes
+    ITEMS_AHEAD = 8  # of a list, that are read from memory before it is their turn
 
 cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
 cdef str NAMESPACE = "namespace"  # the index that is answered by key order
@@ -158,8 +146,8 @@ cdef class Cache:
         try:
             given, items, deletions = list(events), [], []
             for i in range(len(given)):
-                if i + AHEAD < len(given):
-                    prefetch(PyList_GET_ITEM(given, i + AHEAD))
+                if i + ITEMS_AHEAD < len(given):
+                    prefetch(PyList_GET_ITEM(given, i + ITEMS_AHEAD))
                 type, item = given[i]
                 items.append(item)
                 deletions.append(is_deletion(type))
@@ -171,33 +159,11 @@ cdef class Cache:
 
     cdef int make(self, Batch batch) except -1:
         """All changes, in which nothing of others runs. When there is no memory for the rest, it is forgotten."""
-        cdef Py_ssize_t made = 0
         self.rows.compact(batch.count)
         try:
-            while made < batch.count:
-                self.expect(batch, made)
-                self.change(batch, made)
-                made += 1
+            change_rows(batch)
         finally:
-            batch.shorten(made)
             self.settle(batch)
-        return 0
-
-    cdef int expect(self, Batch batch, Py_ssize_t number) noexcept:
-        """Has read from memory what the changes after this one need."""
-        cdef Pending *change
-        if number + 2 * AHEAD < batch.count:
-            change = &batch.changes[number + 2 * AHEAD]
-            prefetch(change.record)
-            self.rows.keys.expect(change.hash)
-            if change.row != NO_ROW:
-                self.rows.expect(change.row)
-                self.indexes.expect(change.row, batch.texts_of(number + 2 * AHEAD))
-        if number + AHEAD < batch.count:
-            change = &batch.changes[number + AHEAD]
-            if change.row != NO_ROW and change.row >> PAGE_BITS < self.rows.now.page_count:
-                prefetch(record_of(self.rows.now, change.row))
-                self.indexes.expect_values(change.row, batch.texts_of(number + AHEAD))
         return 0
 
     cdef int make_known(self, Batch batch) except -1:
@@ -205,7 +171,7 @@ cdef class Cache:
         try:
             self.make(batch)
         finally:
-            self.tell(batch, 0)
+            tell(self.log, batch, 0)
         return 0
 
     cdef int swap(self, Batch gone, Batch wanted, long long resource_version) except -1:
@@ -215,55 +181,10 @@ cdef class Cache:
             self.make(wanted)
             self.resource_version = resource_version
         finally:
-            self.tell(gone, resource_version)
-            self.tell(wanted, resource_version)
+            tell(self.log, gone, resource_version)
+            tell(self.log, wanted, resource_version)
         if self.log is not None:
             self.log.advance(resource_version)
-        return 0
-
-    cdef int change(self, Batch batch, Py_ssize_t number) except -1:
-        cdef Pending *change = &batch.changes[number]
-        cdef Record *record = change.record
-        cdef Record *old
-        cdef char[MAX_KEY] key
-        if record == NULL:
-            return 0
-        if change.deletion:
-            old = self.rows.keys.find(key, self.store.copy_key(record, key), change.hash)
-            if old == NULL:
-                return 0
-            self.rows.stage_removal(old, change.hash)
-            self.stage_columns(old.row, NULL, NULL, NULL)
-        else:
-            self.stage_columns(
-                self.rows.stage(record, change.hash, change.row),
-                &batch.texts[number * batch.width],
-                record,
-                change.base,
-            )
-            hold(record)  # for the rows, beside the batch's
-        change.old = self.rows.commit()
-        if change.old != NULL:
-            change.old.marks &= ~CURRENT
-        self.indexes.commit()
-        if not change.deletion:
-            record.marks |= CURRENT
-            if change.old == NULL:
-                self.unscoped += not self.store.namespace(record)
-        else:
-            self.unscoped -= not self.store.namespace(change.old)
-        return 0
-
-    cdef int stage_columns(self, uint32_t row, const Slice *texts, Record *record, const Record *base) except -1:
-        """Of a row that is staged itself. `texts` is NULL for a removal."""
-        try:
-            if texts == NULL:
-                self.indexes.stage_removal(row)
-            else:
-                self.indexes.stage(row, texts, record, base)
-        except BaseException:
-            self.rows.cancel()
-            raise
         return 0
 
     cdef int settle(self, Batch batch) except -1:
@@ -276,33 +197,6 @@ cdef class Cache:
             self.arrays = False
             for path in self.columns:  # in place: that takes no memory
                 self.columns[path] = None
-        return 0
-
-    cdef int tell(self, Batch batch, long long replaced) except -1:
-        """Adds the changes to the log. `replaced`: the revision of all of a replacement; 0: each has its own."""
-        cdef Pending *change
-        cdef long long revision
-        cdef uint32_t now
-        cdef Change kind
-        cdef Py_ssize_t i
-        if self.log is None:
-            return 0
-        try:
-            now = self.log.ticks()
-            for i in range(batch.count):
-                change = &batch.changes[i]
-                if change.record == NULL:
-                    continue
-                revision = replaced or change.record.revision
-                if not change.deletion or change.old != NULL:
-                    kind = DELETED if change.deletion else MODIFIED if change.old != NULL else ADDED
-                    self.log.record(kind, change.record, change.old, revision, now)
-                elif revision > self.log.resource_version:
-                    self.log.resource_version = revision
-        except BaseException:
-            # A reader must not miss what the log has no memory for: it lists again.
-            self.log.expire()
-            raise
         return 0
 
     def replace(self, items, long long resource_version):
@@ -368,8 +262,8 @@ cdef class Cache:
         cdef Wanted[BLOCK] block
         cdef Py_ssize_t i
         for i in range(count):
-            if first + i + AHEAD < len(keys):
-                prefetch(PyList_GET_ITEM(keys, first + i + AHEAD))
+            if first + i + ITEMS_AHEAD < len(keys):
+                prefetch(PyList_GET_ITEM(keys, first + i + ITEMS_AHEAD))
             look_up(<str?>keys[first + i], &block[i])
         self.rows.keys.find_many(block, count)
         for i in range(count):
@@ -390,7 +284,7 @@ cdef class Cache:
         return query.find(self.indexes, self.has_no_namespace())
 
     cdef bint has_no_namespace(self) noexcept:
-        return self.unscoped == self.rows.now.count
+        return self.indexes.unscoped == self.rows.now.count
 
     cdef Query having(self, str name, str value):
         """What has a value in an index. KeyError for an unknown one."""
@@ -414,7 +308,7 @@ cdef class Cache:
     def index_size(self, str name not None, str value not None):
         cdef Query query
         if name == NAMESPACE and not value:
-            return self.unscoped
+            return self.indexes.unscoped
         query = self.having(name, value)
         return query.width(self.rows) if query.column is None else select_value(query.column, value).rows
 
@@ -469,11 +363,7 @@ cdef class Cache:
         return type(key) is str and self.find(<str>key) != NULL
 
     def snapshot(self):
-        cdef Snapshot made = Snapshot.__new__(Snapshot)
-        made.store = self.store
-        made.fork = self.rows.fork()
-        made.resource_version = self.resource_version
-        return made
+        return new_snapshot(self.store, self.rows.fork(), self.resource_version)
 
     def explain(self, str namespace=None, label_selector=None, field_selector=None):
         cdef Query query = query_of(namespace, label_selector, field_selector, 0, "")
@@ -504,38 +394,7 @@ cdef class Cache:
         }
 
 
-# --- Snapshots and replacements ---------------------------------------------------------------------------------------
-
-
-@cython.final
-@cython.no_gc
-cdef class Snapshot:
-    """One moment of a Cache; the same reading methods."""
-
-    def __init__(self):
-        raise TypeError("use Cache.snapshot")
-
-    def get(self, str key not None):
-        cdef Rows rows = self.fork.rows
-        cdef bytes text = key.encode(errors="surrogatepass")
-        cdef Place place = rows.seek(self.fork.moment, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), False)
-        cdef Record *record
-        if not is_before(place, last_place(self.fork.moment)):
-            return None
-        record = record_at(self.fork.moment, place)
-        if not self.store.is_key(record, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
-            return None
-        return view_of(self.store, record)
-
-    def list(self, str namespace=None, label_selector=None, field_selector=None, *, Py_ssize_t limit=0,
-             str after not None=""):
-        return query_of(namespace, label_selector, field_selector, limit, after).scan(self.store, self.fork)
-
-    def keys(self):
-        return keys_of(self.fork.rows, self.fork.moment, first_place(), last_place(self.fork.moment))
-
-    def __len__(self):
-        return self.fork.moment.count
+# --- Replacements -----------------------------------------------------------------------------------------------------
 
 
 @cython.final
@@ -564,52 +423,7 @@ cdef class Replacement:
             wanted = self.batch
             self.batch = None
             wanted.widen()
-            gone = self.compare(wanted)
+            gone = compare(wanted)
             self.cache.swap(gone, wanted, resource_version or self.revision)
         finally:
             self.cache.writing = False
-
-    cdef Batch compare(self, Batch wanted):
-        """The deletions of what is not wanted any more. What is as it was is taken off `wanted`."""
-        cdef Cache cache = self.cache
-        cdef Rows rows = cache.rows
-        cdef Batch gone = cache.batch()
-        cdef Place place = first_place()
-        cdef Record *old
-        cdef Record *record
-        cdef char[MAX_KEY] key
-        cdef Py_ssize_t i, size
-        cdef uint8_t *kept = <uint8_t *>PyMem_Calloc(rows.now.page_count * PAGE_ROWS, 1)  # by row
-        if kept == NULL:
-            raise MemoryError
-        gone.width = 0  # deletions bring nothing
-        try:
-            for i in range(wanted.count):
-                record = wanted.changes[i].record
-                old = rows.keys.find(key, cache.store.copy_key(record, key), wanted.changes[i].hash)
-                if old == NULL:
-                    continue
-                kept[old.row] = True
-                if is_same(cache.store, old, record):
-                    wanted.changes[i].record = NULL
-                    cache.store.drop(record)
-            while is_before(place, last_place(rows.now)):
-                old = record_at(rows.now, place)
-                place = next_place(rows.now, place)
-                if not kept[old.row]:
-                    size = cache.store.copy_key(old, key)
-                    gone.add_removal(old, hash_of(key, size))
-        finally:
-            PyMem_Free(kept)
-        return gone
-
-
-cdef bint is_same(Store store, Record *old, Record *new) except -1:
-    """Whether they are the same bytes. A revision alone does not tell: a server that lost its data counts anew."""
-    if old.revision != new.revision:
-        return False
-    if old.prefix == new.prefix and old.size == new.size and (
-        memcmp(rest_of(old), rest_of(new), old.size - HEADER) == 0
-    ):
-        return True  # packed alike
-    return store.raw_size(old) == store.raw_size(new) and store.raw(old) == store.raw(new)

@@ -5,8 +5,9 @@ from engine._json cimport Slice
 from engine._keys cimport MAX_KEY, Keys, Prefix
 from engine._packing cimport Memory, begin_reading, read_varint, remember_for_reading
 from engine._record cimport Record, payload_of, rest_of, template_number
+from engine._sections cimport unpack_section
 from engine._shape cimport NOWHERE, Place
-from engine._template cimport Known, Template, unpack_section
+from engine._template cimport Known, Template
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy

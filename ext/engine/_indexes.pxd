@@ -50,6 +50,7 @@ cdef class Indexes:
     cdef Py_ssize_t count  # of these
     cdef bint functions  # whether one of them is a function's
     cdef Index labels
+    cdef long long unscoped  # rows without a namespace
     cdef dict by_path
     cdef dict by_name
 

@@ -14,7 +14,7 @@ cdef enum:
     KEPT_EVENTS = 16384  # a power of two
     KEPT_LINE_BYTES = 32 << 20
     FIRST_KEPT = 64
-    AHEAD = 8  # records that are read before they go
+    RECORDS_AHEAD = 8  # that are read from memory before they go
 
 cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
 cdef dict BEGINNINGS = {type: b'{"type":"' + type.encode() + b'","object":' for type in TYPES}
@@ -149,7 +149,7 @@ cdef class Ring:
     cdef int64_t evict(self) noexcept:
         """Forgets the oldest record and returns its revision. There must be one."""
         cdef Slot oldest = self.at(self.tail)[0]
-        cdef Slot *later = self.at(min(self.tail + AHEAD, self.head - 1))
+        cdef Slot *later = self.at(min(self.tail + RECORDS_AHEAD, self.head - 1))
         prefetch(later.object)
         prefetch(later.old)
         self.at(self.tail).event = NULL

@@ -1,3 +1,4 @@
+from engine._json cimport Slice
 from engine._scan cimport Tape
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -83,6 +84,13 @@ cdef struct Shape:
     uint32_t place_count
     char *text
     Shape *next  # in its bucket of the store's table
+
+
+cdef inline Slice shape_text(const Shape *shape, uint32_t token) noexcept nogil:
+    cdef Slice text
+    text.start = shape.text + shape.token[token].start
+    text.size = shape.token[token].end - shape.token[token].start
+    return text
 
 
 cdef int pin_path(const char *data, const Tape *tape, tuple raw_steps) noexcept

@@ -5,9 +5,12 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport text_room, unpack_object
-from engine._encoding cimport REVISION_PATH, encoding, let_go, pack_object, span_of
+from engine._draft cimport REVISION_PATH, draft, let_go
+from engine._encoding cimport pack_object
+from engine._founding cimport span_of
 from engine._json cimport Slice, spliced
 from engine._keys cimport MAX_KEY, PREFIXES, Keys, Prefix
+from engine._matching cimport located
 from engine._packing cimport write_varint
 from engine._path cimport Path, path_of
 from engine._record cimport (
@@ -23,7 +26,7 @@ from engine._record cimport (
 from engine._scan cimport NO_FAULT, Tape, find_path, scan
 from engine._shape cimport NOWHERE, UNRESOLVED, Place, Shape
 from engine._slab cimport Slab
-from engine._template cimport Template, located
+from engine._template cimport Template
 from engine._words cimport is_same_text
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
@@ -42,6 +45,19 @@ cdef inline void expect_lines(const Template *template, uint32_t first, uint32_t
     cdef uint32_t i
     for i in range(first, behind):
         prefetch(<const char *>template + i * LINE)
+
+
+cdef inline const Shape *shape_with(Catalog catalog, const Record *record, int path, uint32_t *section) noexcept:
+    """Of a record that followed its hint: the shape that has a place for what stands at a watched path, and the number
+    of its section; NULL: nothing stands there."""
+    cdef const Shape *shape
+    cdef uint32_t i
+    for i in range(record.sections):
+        shape = catalog.get(template_number(record, i)).shape
+        if shape.places[path].start != NOWHERE:
+            section[0] = i
+            return shape
+    return NULL
 
 
 # --- What views and tests may ask -------------------------------------------------------------------------------------
@@ -67,7 +83,7 @@ cdef class Store:
         self.keys = Keys.__new__(Keys)
         self.catalog = Catalog.__new__(Catalog)
         self.slab = Slab.__new__(Slab)
-        # In the order that `_encoding` knows them by.
+        # In the order that `_draft` knows them by.
         self.watch(path_of("metadata.name"))
         self.watch(path_of("metadata.namespace"))
         self.watch(path_of("metadata.resourceVersion"))
@@ -116,80 +132,78 @@ cdef class Store:
             let_go(self.catalog)
 
     cdef bint keeps(self, Record *record, int path) noexcept:
-        cdef Shape *shape
-        cdef Place place
-        cdef uint32_t i
-        if not encoding.followed or not encoding.same:
+        cdef const Shape *shape
+        cdef const Place *place
+        cdef const Place *revision
+        cdef uint32_t section
+        if not draft.followed or not draft.same:
             return False
-        for i in range(record.sections):
-            shape = self.catalog.get(template_number(record, i)).shape
-            place = shape.places[path]
-            if place.start != NOWHERE:
-                # The revision stands in the record's head.
-                return encoding.parts[i].kept and (
-                    place.end <= shape.places[REVISION_PATH].start or shape.places[REVISION_PATH].end <= place.start
-                )
-        return False
+        shape = shape_with(self.catalog, record, path, &section)
+        if shape == NULL or not draft.parts[section].kept:
+            return False
+        # The revision stands in the record's head.
+        place = &shape.places[path]
+        revision = &shape.places[REVISION_PATH]
+        return place.end <= revision.start or revision.end <= place.start
 
     cdef Slice value(self, Record *record, int path) except *:
-        cdef Shape *shape
-        cdef Slice found
-        cdef uint32_t i
-        if not encoding.followed:
+        cdef const Shape *shape
+        cdef Slice nothing
+        cdef uint32_t section
+        if not draft.followed:
             return self.values[path]
-        found.start = NULL
-        found.size = 0
-        for i in range(record.sections):
-            shape = self.catalog.get(template_number(record, i)).shape
-            if shape.places[path].start != NOWHERE:
-                if encoding.parts[i].taken:  # nobody walked over it
-                    return self.read(record, path)
-                return located(shape, &encoding.parts[i].walk, encoding.parts[i].start, shape.places[path])
-        return found
+        shape = shape_with(self.catalog, record, path, &section)
+        if shape == NULL:
+            nothing.start = NULL
+            nothing.size = 0
+            return nothing
+        if draft.parts[section].taken:  # nobody walked over it
+            return self.read(record, path)
+        return located(shape, &draft.parts[section].walk, draft.parts[section].start, shape.places[path])
 
     cdef Record *new_record(self, Record *hint, Py_ssize_t packed) except NULL:
-        """The object in `encoding`, whose sections were packed."""
+        """The object in `draft`, whose sections were packed."""
         cdef Prefix *prefix = self.take_prefix(hint)
-        cdef Py_ssize_t rest = encoding.key_size - prefix.size
+        cdef Py_ssize_t rest = draft.key_size - prefix.size
         cdef uint8_t[MAX_VARINT] raw_size
-        cdef Py_ssize_t varint = write_varint(raw_size, encoding.size) - raw_size
-        cdef Py_ssize_t before = HEADER + rest + NUMBER_BYTES * encoding.count
+        cdef Py_ssize_t varint = write_varint(raw_size, draft.size) - raw_size
+        cdef Py_ssize_t before = HEADER + rest + NUMBER_BYTES * draft.count
         cdef Record *record = <Record *>self.slab.allocate(before + varint + packed)
         cdef Template *template
         cdef uint32_t i
         if record == NULL:
             self.keys.drop(prefix)
             raise MemoryError
-        record.revision = encoding.revision
+        record.revision = draft.revision
         record.refs = 1
         record.row = NO_ROW
         record.prefix = prefix.number
         record.size = <uint32_t>(before + varint + packed)
         record.rest = <uint8_t>rest
-        record.sections = <uint8_t>encoding.count
+        record.sections = <uint8_t>draft.count
         record.marks = 0
-        memcpy(<char *>record + HEADER, encoding.key + prefix.size, rest)
-        for i in range(encoding.count):
-            template = encoding.parts[i].template
+        memcpy(<char *>record + HEADER, draft.key + prefix.size, rest)
+        for i in range(draft.count):
+            template = draft.parts[i].template
             set_template_number(record, i, NO_TEMPLATE if template == NULL else template.number)
             if template != NULL:
                 template.refs += 1
         memcpy(<char *>record + before, raw_size, varint)
-        memcpy(<char *>record + before + varint, encoding.out, packed)
+        memcpy(<char *>record + before + varint, draft.out, packed)
         self.records += 1
         LIVE.records += 1
         return record
 
     cdef Prefix *take_prefix(self, Record *hint) except NULL:
-        """Of the key of the object in `encoding`, counted once more. An object keeps its own, but for a longer one."""
+        """Of the key of the object in `draft`, counted once more. An object keeps its own, but for a longer one."""
         cdef Prefix *prefix
-        if encoding.same:
+        if draft.same:
             prefix = self.keys.prefixes[hint.prefix]
-            if prefix.size >= encoding.stem:
+            if prefix.size >= draft.stem:
                 prefix.refs += 1
                 return prefix
         return self.keys.take(
-            encoding.key, encoding.key_size, encoding.namespace_size, encoding.stem, encoding.sibling
+            draft.key, draft.key_size, draft.namespace_size, draft.stem, draft.sibling
         )
 
     cdef Record *restamp(self, Record *record, int64_t revision) except NULL:

@@ -1,5 +1,6 @@
 """Texts, compared a word at a time."""
 
+from engine._json cimport Slice
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 
@@ -39,6 +40,10 @@ cdef inline bint is_same_text(const char *left, const char *right, Py_ssize_t si
             return False
         at += 1
     return True
+
+
+cdef inline bint is_same(Slice left, Slice right) noexcept nogil:
+    return left.size == right.size and is_same_text(left.start, right.start, left.size)
 
 
 cdef inline Py_ssize_t same_bytes(const char *left, const char *right, Py_ssize_t size) noexcept nogil:

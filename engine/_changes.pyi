@@ -1,0 +1,1 @@
+"""What becomes of a batch of changes. Only compiled modules use it."""

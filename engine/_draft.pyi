@@ -1,0 +1,1 @@
+"""The object that is being encoded. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""Objects that fit nothing known. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""What is learned of many objects. Only compiled modules use it."""

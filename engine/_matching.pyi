@@ -1,0 +1,1 @@
+"""Objects, walked along templates. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""Sections in few bytes. Only compiled modules use it."""

@@ -1,0 +1,1 @@
+"""What an object's siblings tell of it. Only compiled modules use it."""
