@@ -47,6 +47,9 @@ class Column:
         """The part of `put` that can fail. Until `commit` or `cancel` the column may be used for nothing else."""
 
     def stage_removal(self, row: int) -> int: ...
+    def stage_shift(self, row: int, to: int) -> int:
+        """What the row has will be in `to` instead, which is lower and not in the column."""
+
     def commit(self) -> int: ...
     def cancel(self) -> int: ...
     def value(self, row: int) -> Any:

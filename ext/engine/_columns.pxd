@@ -50,6 +50,7 @@ cdef enum Kind:
     NOTHING  # the value is as before
     MOVE
     REMOVAL
+    SHIFT
 
 
 cdef struct Change:
@@ -57,7 +58,7 @@ cdef struct Change:
     Kind kind
     uint32_t row
     uint32_t number  # the value it gets
-    uint32_t sibling  # the row whose SINGLE value becomes a shared one; NO_LINK: none
+    uint32_t sibling  # the row whose SINGLE value becomes a shared one; NO_LINK: none. Of a SHIFT: the row it was
     uint64_t hash
 
 
@@ -97,6 +98,7 @@ cdef class Column(ValueTexts):
     cdef int stage(self, uint32_t row, Slice raw) except -1
     cpdef int stage_text(self, uint32_t row, bytes raw) except -1  # the same for Python's bytes, None: nothing there
     cpdef int stage_removal(self, uint32_t row) except -1  # nothing happens when the row is not in the column
+    cpdef int stage_shift(self, uint32_t row, uint32_t to) except -1  # a row gets another number, a lower free one
     cpdef int commit(self) noexcept
     cpdef int cancel(self) noexcept
     cpdef int put(self, uint32_t row, bytes raw) except -1
@@ -123,6 +125,7 @@ cdef class Column(ValueTexts):
     cdef int leave(self, uint32_t row) noexcept
     cdef int join(self, uint32_t row, uint32_t number, uint64_t hash) noexcept
     cdef int link(self, uint32_t row, uint32_t number) noexcept
+    cdef int shift(self, uint32_t row, uint32_t to) noexcept
     cdef int trim_rows(self) noexcept
 
 

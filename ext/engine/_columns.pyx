@@ -159,6 +159,21 @@ cdef class Column(ValueTexts):
         self.change.kind = REMOVAL
         return 0
 
+    cpdef int stage_shift(self, uint32_t row, uint32_t to) except -1:
+        cdef uint32_t number = number_of(self, row)
+        self.change.kind = NOTHING
+        if number == NO_VALUE:
+            return 0
+        if number & SINGLE:
+            self.terms.scan(&self.terms.leaving, self.text_at(number))
+            if self.terms.double(&self.terms.leaving, SINGLE | to) < 0:
+                raise MemoryError
+        self.change.row = to
+        self.change.sibling = row
+        self.change.number = number
+        self.change.kind = SHIFT
+        return 0
+
     cdef int reserve_row(self, uint32_t row) except -1:
         cdef uint64_t capacity = <uint64_t>row + 1 + row // WIDER_BY + MIN_ROWS
         if row < self.id_capacity and row < self.link_capacity:
@@ -230,7 +245,10 @@ cdef class Column(ValueTexts):
         cdef uint32_t number = self.change.number
         cdef Kind kind = self.change.kind
         self.change.kind = NOTHING
-        if kind == MOVE and self.change.sibling != NO_LINK:
+        if kind == SHIFT:
+            if number & SINGLE:
+                self.terms.undouble(&self.terms.leaving, SINGLE | self.change.row)
+        elif kind == MOVE and self.change.sibling != NO_LINK:
             self.terms.undouble(&self.terms.arriving, number)
             self.unmake(number)
         elif kind == MOVE and number & SINGLE:
@@ -277,6 +295,8 @@ cdef class Column(ValueTexts):
         if kind == NOTHING:
             return 0
         self.change.kind = NOTHING
+        if kind == SHIFT:
+            return self.shift(self.change.sibling, row)
         if self.change.sibling != NO_LINK:
             self.share(self.change.sibling, self.change.number)
         self.leave(row)
@@ -371,6 +391,28 @@ cdef class Column(ValueTexts):
         value.head = row
         value.rows += 1
         return 0
+
+    cdef int shift(self, uint32_t row, uint32_t to) noexcept:
+        cdef uint32_t number = self.ids[row], at
+        cdef Neighbours among
+        self.links[to] = self.links[row]
+        if number & SINGLE:
+            self.terms.renumber(&self.terms.leaving, number, SINGLE | to)
+            if table_find(&self.numbers, slot_of(self.links[row].hash, True, row), &at):
+                self.numbers.slots[at] = slot_of(self.links[row].hash, True, to)
+            number = SINGLE | to
+        else:
+            among = self.links[row].among
+            if among.next != NO_LINK:
+                self.links[among.next].among.previous = to
+            if among.previous != NO_LINK:
+                self.links[among.previous].among.next = to
+            else:
+                (<Value *>self.values.at[number]).head = to
+        self.ids[to] = number
+        self.ids[row] = NO_VALUE
+        self.trim_rows()
+        return self.terms.rest()
 
     cdef int trim_rows(self) noexcept:
         cdef uint64_t capacity

@@ -67,6 +67,7 @@ cdef class Indexes:
     # UNCHANGED they are those of `base`, which need not be what the row has now.
     cdef int stage(self, uint32_t row, const Slice *texts, Record *record, const Record *base) except -1
     cdef int stage_removal(self, uint32_t row) except -1
+    cdef int stage_shift(self, uint32_t row, uint32_t to) except -1
     cdef void commit(self) noexcept
     cdef void cancel(self, Py_ssize_t count) noexcept
     cdef long long nbytes(self)

@@ -188,6 +188,17 @@ cdef class Indexes:
             raise
         return 0
 
+    cdef int stage_shift(self, uint32_t row, uint32_t to) except -1:
+        cdef Py_ssize_t done = 0
+        try:
+            while done < self.count:
+                self.at(done).column.stage_shift(row, to)
+                done += 1
+        except BaseException:
+            self.cancel(done)
+            raise
+        return 0
+
     cdef void commit(self) noexcept:
         cdef Py_ssize_t i
         for i in range(self.count):

@@ -98,6 +98,9 @@ cdef class Rows:
     cdef void cancel(self) noexcept
     # Moves records together where many blocks of the store's memory are free: some for each of `changes`.
     cdef int compact(self, Py_ssize_t changes) noexcept
+    # Where row numbers have gaps, as mass deletes leave them: the last row, and a free number that it may get instead.
+    cdef bint find_shift(self, uint32_t *row, uint32_t *to) noexcept
+    cdef void shift(self, uint32_t row, uint32_t to) noexcept
     # Snapshots
     cdef Fork fork(self)
     cdef void release(self, uint64_t epoch) noexcept

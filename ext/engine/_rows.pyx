@@ -13,6 +13,8 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 cdef enum:
     MOVES = 2  # records that are moved for each change, when many blocks are free
     MAX_CREDIT = 4096
+    MIN_PAGES = 4  # from which on
+    GAPS = 2  # times the rows there are in numbers are too many
     LOOKS = 8  # blocks that are looked at cost as much as a move
     FIRST_ROOM = 8  # of arrays that double
     PROBES = 8  # places that a search looks at together, so that memory is waited for once
@@ -21,6 +23,7 @@ cdef enum:
 
 cdef extern from *:
     int trailing_zeros "__builtin_ctzll" (unsigned long long bits) noexcept nogil
+    int leading_zeros "__builtin_clzll" (unsigned long long bits) noexcept nogil
 
 
 cdef inline bint is_set(uint64_t *bits, uint32_t at) noexcept nogil:
@@ -33,6 +36,14 @@ cdef inline void set_bit(uint64_t *bits, uint32_t at) noexcept nogil:
 
 cdef inline void clear_bit(uint64_t *bits, uint32_t at) noexcept nogil:
     bits[at >> 6] &= ~(<uint64_t>1 << (at & 63))
+
+
+cdef inline uint32_t first_free(const PageUse *use, uint32_t page) noexcept nogil:
+    """The number of a free row; the page has one."""
+    cdef uint32_t word = 0
+    while use.used[word] == ~<uint64_t>0:
+        word += 1
+    return (page << PAGE_BITS) + word * 64 + trailing_zeros(~use.used[word])
 
 
 cdef inline Py_ssize_t chunk_bytes(Py_ssize_t low_size) noexcept nogil:
@@ -340,6 +351,37 @@ cdef class Rows:
         self.store.slab.release(record, record.size)
         return True
 
+    # --- Gaps ---
+
+    cdef bint find_shift(self, uint32_t *row, uint32_t *to) noexcept:
+        cdef Moment *now = self.now
+        cdef uint32_t last, number = self.open, word = PAGE_WORDS - 1
+        if now.page_count < MIN_PAGES or <uint64_t>now.page_count * PAGE_ROWS < GAPS * <uint64_t>now.count:
+            return False
+        if self.epochs.fork_count:
+            return False
+        self.shed_pages()  # that a snapshot kept
+        last = now.page_count - 1
+        if number == last:
+            number = self.uses[last].after
+        if now.page_count < MIN_PAGES or number == NO_PAGE:
+            return False
+        while self.uses[last].used[word] == 0:
+            word -= 1
+        row[0] = (last << PAGE_BITS) + word * 64 + 63 - leading_zeros(self.uses[last].used[word])
+        to[0] = first_free(&self.uses[number], number)
+        return True
+
+    cdef void shift(self, uint32_t row, uint32_t to) noexcept:
+        cdef char[MAX_KEY] key
+        cdef Record *record = record_of(self.now, row)
+        cdef Place place = self.seek(self.now, key, self.store.copy_key(record, key), False)
+        self.now.chunks[place.chunk].rows[place.at] = to
+        self.displaces(to, record)
+        self.displaces(row, NULL)
+        record.row = to
+        self.shed_pages()
+
     # --- What may be written in place ---
 
     cdef int own(self) except -1:
@@ -402,15 +444,10 @@ cdef class Rows:
 
     cdef uint32_t free_row(self) except? 0xFFFFFFFF:
         """The number of a row that is free, in a page that may change."""
-        cdef PageUse *use
-        cdef uint32_t word = 0
         if self.open == NO_PAGE:
             self.add_page()
         self.own_page(self.open)
-        use = &self.uses[self.open]
-        while use.used[word] == ~<uint64_t>0:
-            word += 1
-        return (self.open << PAGE_BITS) + word * 64 + trailing_zeros(~use.used[word])
+        return first_free(&self.uses[self.open], self.open)
 
     cdef int add_page(self) except -1:
         cdef Moment *now = self.now

@@ -52,6 +52,12 @@ class Filled:
         self.column.remove(row)
         self.rows.texts.pop(row, None)
 
+    def shift(self, row: int, to: int) -> None:
+        self.column.stage_shift(row, to)
+        self.column.commit()
+        if row in self.rows.texts:
+            self.rows.texts[to] = self.rows.texts.pop(row)
+
 
 def found(*selections: Any) -> list[int]:
     rows = RowBuffer()
@@ -110,6 +116,13 @@ class Machine(RuleBasedStateMachine):
         for row in range(first, first + count):
             self.sides[side].remove(row)
             self.models[side].pop(row, None)
+
+    @rule(side=st.integers(0, 2), row=st.integers(1, 100), to=st.integers(0, 99))
+    def shift(self, side: int, row: int, to: int) -> None:
+        if to < row and to not in self.models[side]:
+            self.sides[side].shift(row, to)
+            if row in self.models[side]:
+                self.models[side][to] = self.models[side].pop(row)
 
     @rule(
         side=st.sampled_from([0, 2]), value=st.sampled_from(["x", "y", "", "1", "1.0", "true", "0", "o5", 'q"', "\\"])
@@ -291,6 +304,13 @@ def test_a_change_that_is_cancelled_was_never_there(labels: bool) -> None:
             made.column.cancel()
             made.column.stage_text(3, choices[1])
             made.column.cancel()
+            made.column.remove(0)
+            without = state(made.column, 4)
+            for row in (1, 2):
+                made.column.stage_shift(row, 0)
+                made.column.cancel()
+            assert state(made.column, 4) == without
+            made.column.put(0, held[0])
             assert state(made.column, 4) == before
             assert made.column.nbytes() <= bytes_before + 4096
 
@@ -307,10 +327,14 @@ def test_without_memory_a_change_is_made_whole_or_not_at_all(labels: bool, lean:
     model: dict[int, bytes | None] = {}
     for turn in range(3000):
         row, raw, gone = dice.randrange(12), dice.choice(choices), dice.random() < 0.3
+        lower = min(set(range(12)) - model.keys(), default=row) if dice.random() < 0.2 else row
         column, done = made.column, False
         memory.set_nomemory(turn % 13, turn % 13 + 1)
         try:
-            if gone:
+            if lower < row:
+                column.stage_shift(row, lower)
+                column.commit()
+            elif gone:
                 column.remove(row)
             else:
                 column.put(row, raw)
@@ -320,7 +344,10 @@ def test_without_memory_a_change_is_made_whole_or_not_at_all(labels: bool, lean:
         finally:
             memory.remove_mem_hooks()
         refused += not done
-        if done and gone:
+        if done and lower < row:
+            if row in model:
+                model[lower] = model.pop(row)
+        elif done and gone:
             model.pop(row, None)
         elif done:
             model[row] = raw

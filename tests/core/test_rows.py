@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import random
 from typing import Any
 
@@ -148,6 +149,50 @@ def test_deletes_give_memory_back() -> None:
         cache.apply_batch([("DELETED", raw(key)) for key in keys[:10]])
         assert few < full / 2
         assert cache.stats()["row_bytes"] < empty + 4096
+
+
+def test_rows_that_are_left_close_the_gaps_of_those_that_went() -> None:
+    def pod(key: str, version: int) -> bytes:
+        number = int(key[-5:])
+        labels = {"app": f"a{number % 7}", "own": key[2:], **({"few": f"{number // 3}"} if number % 2 else {})}
+        return json.dumps(
+            {
+                "metadata": {"name": key[2:], "namespace": "a", "resourceVersion": str(version), "labels": labels},
+                "spec": {"nodeName": f"n{number % 50}", "own": key, "count": number % 5 or None},
+            }
+        ).encode()
+
+    keys = [f"a/o{number:05}" for number in range(12_000)]
+    dice = random.Random(1)
+    dice.shuffle(keys)
+    indexes = {"node": "spec.nodeName", "own": "spec.own", "count": "spec.count"}
+    cache = Cache({**indexes, "parity": lambda pod: [str(int(pod.name[1:]) % 2)]}, ("spec.nodeName",))
+    cache.apply_batch([("ADDED", pod(key, 1)) for key in keys])
+    full = cache.stats()["column_bytes"]
+    views = cache.get_many(keys[:50])
+    left, gone = set(keys[:100]) | set(dice.sample(keys, 600)), [key for key in keys if key not in set(keys[:100])]
+    gone = [key for key in gone if key not in left]
+    snapshot = cache.snapshot()
+    for at in range(0, len(gone), 64):
+        cache.apply_batch([("DELETED", pod(key, 2)) for key in gone[at : at + 64]])
+    assert cache.stats()["column_bytes"] > full / 3  # a snapshot may still look at them
+    assert len(snapshot) == len(keys)
+    del snapshot
+    for _ in range(10):  # each write moves some
+        cache.apply_batch([("MODIFIED", pod(key, 3)) for key in left])
+    assert cache.stats()["column_bytes"] < full / 5
+    fresh = Cache({**indexes, "parity": lambda pod: [str(int(pod.name[1:]) % 2)]})
+    fresh.apply_batch([("ADDED", pod(key, 3)) for key in left])
+    for selector in ("app=a3", "own in (o00007,o00500)", "few", "!few", "app!=a1,few"):
+        assert [obj.raw for obj in cache.list("a", selector)] == [obj.raw for obj in fresh.list("a", selector)]
+    for name in (*indexes, "parity"):
+        assert cache.index_values(name) == fresh.index_values(name)
+        for value in fresh.index_values(name):
+            assert cache.index_keys(name, value) == fresh.index_keys(name, value)
+    assert [obj.get_path("spec.nodeName") for obj in cache.list()] == [f"n{int(key[-5:]) % 50}" for key in sorted(left)]
+    assert [view.get_path("spec.nodeName") for view in views if view] == [f"n{int(key[-5:]) % 50}" for key in keys[:50]]
+    cache.apply_batch([("DELETED", pod(key, 4)) for key in left])
+    assert (len(cache), cache.index_values("node"), cache.list(label_selector="app")) == (0, [], [])
 
 
 def test_the_garbage_collector_sees_nothing_of_the_rows() -> None:
