@@ -127,7 +127,10 @@ cdef inline bint is_blank(Slice raw) noexcept nogil:
 
 cdef bytes field_bytes(Slice raw):
     """Of a string or a number: nothing is made that the garbage collector would run for, and others' code with it."""
-    return text_of_field(value_at(raw)).encode("utf-8", "surrogatepass")
+    try:
+        return text_of_field(value_at(raw)).encode("utf-8", "surrogatepass")
+    except ValueError:  # it is valid JSON: so the parser says that it has no memory
+        raise MemoryError from None
 
 
 cdef int scan_labels(Parts *parts, Slice raw) except -1:
