@@ -9,6 +9,9 @@ from engine.bench.figure import Measure
 MEASURES: tuple[Measure[CoreSettings], ...] = (
     Measure("memory", "bytes per pod, all in; RSS growth; dictionary compression beside", memory.kept),
     Measure("churn", "the same after status changes, deletes, creates and churn, over before", memory.after_churn),
+    Measure(
+        "deletes", "bytes kept when nine of ten pods are gone, over a fresh cache of the others", memory.after_deletes
+    ),
     Measure("hostile", "bytes kept of objects with nothing in common, over their JSON", memory.nothing_in_common),
     Measure("ingest", "list into an indexed cache, against orjson and dict", ingest.ingest),
     Measure("get", "get and get_many by key at random, against dict", get.get),

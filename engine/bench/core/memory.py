@@ -32,6 +32,8 @@ TRAINED_ON = 4_000
 COMPRESSED = 2_000
 STATUS_CHANGES = 3
 CHURN_BATCH = 500
+LEFT = 10  # of so many pods one is left by mass deletes
+LATER_CHANGES = 3  # of each that is left
 KEY_BYTES = 128  # of a pod's key, at most
 FIT_TIMES = 20
 FIT_GIGABYTES = 22.0  # of a 24 GB machine
@@ -91,6 +93,22 @@ def after_churn(settings: CoreSettings) -> Iterator[Figure]:
         yield Figure("churn", f"nbytes, {per_owner} per owner, over a fresh cache's", times, "x", after["count"])
 
 
+def after_deletes(settings: CoreSettings) -> Iterator[Figure]:
+    shrunk: Churned = alone(shrink, count=settings.count, per_owner=settings.per_owner[0], seed=settings.seed)
+    after = shrunk["after"]
+    note = f"nine of ten went, in no order, then {LATER_CHANGES} changes of each that is left"
+    yield Figure(
+        "deletes",
+        "nbytes over a fresh cache's",
+        after["nbytes"] / shrunk["fresh_nbytes"],
+        "x",
+        after["count"],
+        note=note,
+    )
+    times = after["resident"] / max(shrunk["before"]["resident"], 1)
+    yield Figure("deletes", "RSS growth over that before", times, "x", after["count"], note=f"{1 / LEFT} of the pods")
+
+
 def nothing_in_common(settings: CoreSettings) -> Iterator[Figure]:
     held: Held = alone(hold_unique, count=max(settings.count // UNIQUE_SHARE, 10), seed=settings.seed)
     for name, what in (("nbytes over JSON", "nbytes"), ("RSS growth over JSON", "resident")):
@@ -129,6 +147,22 @@ def churn(count: int, per_owner: int, seed: int, churn_seconds: float) -> Churne
         chosen = dict.fromkeys(random.choices(range(len(keys)), k=CHURN_BATCH))
         changes += _apply(cache, keys[list(chosen)], partial(_at_random, random=random, step=step))
     del keys
+    return _churned(cache, before, base, changes)
+
+
+def shrink(count: int, per_owner: int, seed: int) -> Churned:
+    """Nine of ten pods go at random; the others change a few times."""
+    cache, before, base = _filled(count, per_owner, seed)
+    keys = _keys(cache, Random(f"shrink {seed}"))
+    changes = _apply(cache, keys[len(keys) // LEFT :], lambda raw: [("DELETED", raw)])
+    keys = keys[: len(keys) // LEFT].copy()
+    for step in range(LATER_CHANGES):
+        changes += _apply(cache, keys, partial(_status_change, step=step))
+    del keys
+    return _churned(cache, before, base, changes)
+
+
+def _churned(cache: Cache, before: Held, base: int, changes: int) -> Churned:
     settle(cache)
     after = Held(count=len(cache), json=0, nbytes=cache.nbytes, resident=resident_bytes() - base)
     fresh = empty()
