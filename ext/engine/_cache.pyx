@@ -15,7 +15,7 @@ from engine._query cimport Query, keys_of, namespaces_of, query_for, query_of
 from engine._rows cimport Place, Rows, first_place, last_place, next_place
 from engine._selection cimport distinct_values, select_value
 from engine._snapshot cimport new_snapshot
-from engine._store cimport Record, Store, hold
+from engine._store cimport VIEWS_BEHIND, Record, Store, hold
 from engine._watchlog cimport WatchLog
 from libc.stdint cimport uint32_t
 
@@ -42,6 +42,8 @@ cdef extern from "Python.h":
 cdef enum:
     NOT_HASHED = -1  # of a str
     BLOCK = 256  # keys that are looked up together
+    LINE = 64  # bytes that memory gives at once
+    MAX_LIKELY = 4  # columns that are read ahead for views
     ITEMS_AHEAD = 8  # of a list, that are read from memory before it is their turn
 
 cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
@@ -57,6 +59,7 @@ cdef bint is_deletion(object type) except -1:
 
 cdef inline int look_up(str key, Wanted *wanted) except -1:
     """A key as the table wants it: of ASCII alone, the str's own text and hash."""
+    prefetch(<const char *><void *>key + LINE)  # where its text is, while its hash is waited for
     if PyUnicode_IS_COMPACT_ASCII(key):
         wanted.key = <const char *>PyUnicode_DATA(key)
         wanted.size = PyUnicode_GET_LENGTH(key)
@@ -95,9 +98,9 @@ cdef class Cache:
             self.log = log
             self.resource_version = log.resource_version
         for path in columns:
-            index = self.indexes.add(path, path_of(path).text)
-            self.store.expect_reads(<const uint32_t **>&index.column.ids)
+            self.indexes.add(path, path_of(path).text)
             self.columns[path] = None
+        self.store.likely = [self.store.columns[path_of(path).text] for path in self.columns][:MAX_LIKELY] or None
         for name, source in dict(indexes or {}).items():
             self.add_source(name, source)
 
@@ -105,7 +108,7 @@ cdef class Cache:
         # Views go on without columns. The store led to them, and they lead to the store.
         if self.store is not None:
             self.store.columns = None
-            self.store.likely_count = 0
+            self.store.likely = None
 
     # --- Writing ---
 
@@ -273,6 +276,8 @@ cdef class Cache:
         try:
             for i in range(count):
                 found.append(None if block[i].found == NULL else view_of(self.store, block[i].found))
+                if i >= VIEWS_BEHIND and block[i - VIEWS_BEHIND].found != NULL:
+                    self.store.expect_values(block[i - VIEWS_BEHIND].found)
         finally:
             for i in range(count):
                 if block[i].found != NULL:

@@ -7,7 +7,7 @@ from cpython.ref cimport Py_INCREF
 from engine._keytable cimport prefetch
 from engine._object cimport view_of
 from engine._rows cimport Moment, record_of
-from engine._store cimport MAX_KEY, Record, Store, hold
+from engine._store cimport MAX_KEY, VIEWS_BEHIND, Record, Store, hold
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcmp, memcpy
@@ -154,6 +154,8 @@ cdef class Hits:
             view = view_of(self.store, self.records[i])
             Py_INCREF(view)
             PyList_SET_ITEM(found, i, view)
+            if i >= VIEWS_BEHIND:
+                self.store.expect_values(self.records[i - VIEWS_BEHIND])
         return found
 
     cdef list keys(self):

@@ -35,6 +35,17 @@ cdef class RowValues(ColumnReader):
         cdef uint32_t number = number_of(self.column, record.row)
         return default if number == ABSENT else self.column.decoded(number)
 
+    cdef int expect(self, const Record *record) noexcept:
+        if record.row < self.column.row_end:
+            prefetch(&self.column.ids[record.row])
+        return 0
+
+    cdef int expect_value(self, const Record *record) noexcept:
+        cdef uint32_t number = number_of(self.column, record.row)
+        if number < self.column.decoded_room:
+            prefetch(self.column.decoded_values[number])
+        return 0
+
 
 @cython.final
 cdef class Index:

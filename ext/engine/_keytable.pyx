@@ -100,7 +100,6 @@ cdef class KeyTable:
         cdef uint64_t slot
         if shard.count == 0:
             return NULL
-        prefetch(key + size)  # it is compared with a record that is waited for first
         at = home_of(shard, hash)
         while True:
             slot = shard.slots[at]

@@ -10,7 +10,7 @@ from engine._header cimport ODD, PLAIN, UNKNOWN, Header, Plainness, plainness_of
 from engine._json cimport Slice, loads_exact, locate, spliced, value_at
 from engine._path cimport Path, path_of
 from engine._record cimport CURRENT, VIEWED, Record, hold, template_number
-from engine._store cimport LIVE, ColumnReader, Store, expect_columns
+from engine._store cimport LIVE, ColumnReader, Store
 from engine._views cimport encoded, view
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -260,7 +260,7 @@ cdef Object view_of(Store store, Record *record):
     cdef Object obj
     if record.marks & VIEWED:
         return <Object>VIEWS[seat_of(record)].view
-    expect_columns(store, record)
+    store.expect_columns(record)
     obj = Object.__new__(Object)
     obj.store = store
     obj.record = hold(record)

@@ -5,15 +5,11 @@ from engine._keys cimport MAX_KEY, Keys, Prefix, peek_key
 from engine._path cimport Path
 from engine._record cimport NO_ROW, Record, hold, rest_of
 from engine._slab cimport Slab
-from libc.stdint cimport int64_t, uint32_t, uintptr_t
+from libc.stdint cimport int64_t, uint32_t
 
 
 cdef enum:
-    MAX_LIKELY = 4
-
-
-cdef extern from *:
-    void prefetch "__builtin_prefetch" (const void *address) noexcept nogil
+    VIEWS_BEHIND = 8  # views that are made between the two steps of reading ahead for one
 
 
 cdef struct Live:
@@ -31,6 +27,9 @@ cdef class ColumnReader:
     nothing stands. Compiled subclasses override it; here it asks the method `value` of a Python subclass."""
 
     cdef object value_of(self, Record *record, object default)
+    # The value will be asked for: has its number read from memory, and then what has this number.
+    cdef int expect(self, const Record *record) noexcept
+    cdef int expect_value(self, const Record *record) noexcept
 
 
 @cython.final
@@ -52,12 +51,12 @@ cdef class Store:
     cdef Slab slab
     cdef readonly long long records
     cdef dict columns  # path text -> ColumnReader, lent by the cache; None: it lends none
-    cdef const uint32_t **likely[MAX_LIKELY]  # where columns that views will be asked for have their numbers by row
-    cdef uint32_t likely_count
+    cdef list likely  # of these, those that views are likely to be asked for; None: none
 
     cdef int watch(self, Path path) except -1
-    # As long as `columns` are lent, at most: views that are made have these read ahead. What is too many is not.
-    cdef int expect_reads(self, const uint32_t **numbers) noexcept
+    # Views of a record are made: has read from memory what `likely` columns have for it, in two steps.
+    cdef int expect_columns(self, const Record *record) noexcept
+    cdef int expect_values(self, const Record *record) noexcept
     cdef Record *encode(self, const char *data, Py_ssize_t size, Record *hint, bint is_older) except NULL
     # Of the record that was encoded last: whether the hint has the same at a watched path, as far as that is known.
     cdef bint keeps(self, Record *record, int path) noexcept
@@ -83,11 +82,3 @@ cdef class Store:
     cdef int compare_key(self, Record *record, const char *key, Py_ssize_t size) noexcept nogil
     cdef int compare(self, Record *left, Record *right) noexcept nogil
     cdef long long nbytes(self)
-
-
-cdef inline int expect_columns(Store store, const Record *record) noexcept:
-    """The columns that are likely to be asked for will be: has their numbers for this record read."""
-    cdef uint32_t i
-    for i in range(store.likely_count):
-        prefetch(<const void *>(<uintptr_t>store.likely[i][0] + record.row * sizeof(uint32_t)))
-    return 0

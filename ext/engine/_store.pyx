@@ -2,6 +2,7 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport text_room, unpack_object
@@ -38,6 +39,10 @@ cdef enum:
     HEAD_LINES = 2  # of a template, until its size is known
     USUAL_LINES = 6
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch" (const void *address) noexcept nogil
+
+
 cdef Tape tape  # scratch
 
 
@@ -66,6 +71,12 @@ cdef inline const Shape *shape_with(Catalog catalog, const Record *record, int p
 cdef class ColumnReader:
     cdef object value_of(self, Record *record, object default):
         return self.value(record.row, default)
+
+    cdef int expect(self, const Record *record) noexcept:
+        return 0
+
+    cdef int expect_value(self, const Record *record) noexcept:
+        return 0
 
 
 def live():
@@ -109,10 +120,18 @@ cdef class Store:
         self.paths.append(path)
         return <int>count
 
-    cdef int expect_reads(self, const uint32_t **numbers) noexcept:
-        if self.likely_count < MAX_LIKELY:
-            self.likely[self.likely_count] = numbers
-            self.likely_count += 1
+    cdef int expect_columns(self, const Record *record) noexcept:
+        cdef Py_ssize_t i
+        if self.likely is not None:
+            for i in range(PyList_GET_SIZE(self.likely)):
+                (<ColumnReader>PyList_GET_ITEM(self.likely, i)).expect(record)
+        return 0
+
+    cdef int expect_values(self, const Record *record) noexcept:
+        cdef Py_ssize_t i
+        if self.likely is not None:
+            for i in range(PyList_GET_SIZE(self.likely)):
+                (<ColumnReader>PyList_GET_ITEM(self.likely, i)).expect_value(record)
         return 0
 
     # --- Records ---
