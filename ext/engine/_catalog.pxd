@@ -24,6 +24,7 @@ cdef class Catalog:
     cdef readonly uint32_t held  # templates
     cdef uint64_t *seen  # hashes of sections that were met once, the low bits of the object's key
     cdef readonly long long bytes
+    cdef long long template_bytes  # of these, what templates with values take and arrays of numbers
     cdef uint32_t swept  # shapes there were after the last look for idle ones
     cdef uint32_t idle  # shapes that lost their last record since then, as often as it happened
 
@@ -33,7 +34,8 @@ cdef class Catalog:
     cdef Template *known(self, uint32_t number) noexcept
     cdef Shape *find(self, uint64_t hash) noexcept
     cdef bint meet(self, uint64_t hash, uint16_t key) except -1
-    cdef bint has_room(self, long long records_bytes) noexcept
+    cdef bint has_room(self, long long records_bytes) noexcept  # for a shape
+    cdef bint has_number(self) noexcept  # for a template
     cdef int add_shape(self, Shape *shape) except -1
     cdef int add(self, Template *template) except -1
     cdef Template *equal(self, const Template *template) noexcept

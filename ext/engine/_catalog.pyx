@@ -14,8 +14,8 @@ cdef enum:
     NONE = 0xFFFFFFFF  # the end of a chain
     KEY_BITS = 16
     SEEN = 4096  # sections met once that are remembered; a power of two
-    LEAST_BYTES = 32 << 20  # that shapes and templates may always take
-    BYTES_SHARE = 2  # and this part of what the records take
+    LEAST_BYTES = 32 << 20  # that shapes may always take
+    BYTES_SHARE = 2  # and this part of what the records take. (What a template with values says stands in no record)
 
 
 cdef inline uint32_t chain_of(const Template *template) noexcept nogil:
@@ -87,9 +87,12 @@ cdef class Catalog:
 
     cdef bint has_room(self, long long records_bytes) noexcept:
         cdef long long limit = max(<long long>LEAST_BYTES, records_bytes // BYTES_SHARE)
-        if self.bytes > limit and max(self.shapes - self.swept, self.idle) > self.swept // 8:
+        if self.bytes - self.template_bytes > limit and max(self.shapes - self.swept, self.idle) > self.swept // 8:
             self.sweep()
-        return self.bytes <= limit and self.count < NO_TEMPLATE
+        return self.bytes - self.template_bytes <= limit and self.has_number()
+
+    cdef bint has_number(self) noexcept:
+        return self.free_number != NO_TEMPLATE or self.count < NO_TEMPLATE
 
     cdef int add_shape(self, Shape *shape) except -1:
         """Takes it over, with its plain template. On MemoryError it is freed."""
@@ -149,6 +152,7 @@ cdef class Catalog:
                     free_template(template)
                     raise MemoryError
                 self.bytes += (wider - self.capacity) * sizeof(Template *)
+                self.template_bytes += (wider - self.capacity) * sizeof(Template *)
                 self.templates = templates
                 self.capacity = wider
             template.number = self.count
@@ -164,6 +168,7 @@ cdef class Catalog:
         template.shape.templates += 1
         self.held += 1
         self.bytes += template.size
+        self.template_bytes += template.size if template.values else 0
         return 0
 
     cdef Template *equal(self, const Template *template) noexcept:
@@ -193,6 +198,7 @@ cdef class Catalog:
                 chains[chain_of(template) & mask] = number
         free(self.chains)
         self.bytes += (mask - self.chain_mask) * sizeof(uint32_t)
+        self.template_bytes += (mask - self.chain_mask) * sizeof(uint32_t)
         self.chains = chains
         self.chain_mask = mask
         return 0
@@ -209,6 +215,7 @@ cdef class Catalog:
         template.shape.templates -= 1
         self.held -= 1
         self.bytes -= template.size
+        self.template_bytes -= template.size if template.values else 0
         free_template(template)
         return 0
 

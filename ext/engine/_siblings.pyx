@@ -80,7 +80,7 @@ cdef int share_values(uint32_t number, Record *hint, Catalog catalog, Keys keys)
     cdef Template *known
     if hint == NULL or not draft.same and not draft.sibling or number >= hint.sections:
         return 0
-    if part.template == NULL or part.walk.missed_bytes <= COMMON_BYTES:
+    if part.template == NULL or part.walk.missed_bytes <= COMMON_BYTES or not catalog.has_number():
         return 0
     if template_number(hint, number) != part.template.number:
         common = common_of_move(hint, number, catalog)
