@@ -14,7 +14,7 @@ cdef extern from *:
     static char *engine_map(size_t bytes) { return engine_map_aligned(bytes, engine_alignment(bytes)); }
     static char *engine_remap(char *old, size_t old_bytes, size_t new_bytes) {
         char *made, *there;
-        if (engine_alignment(old_bytes) == engine_alignment(new_bytes)) {
+        if (new_bytes <= old_bytes || engine_alignment(old_bytes) == engine_alignment(new_bytes)) {
             made = mremap(old, old_bytes, new_bytes, 0);
             if (made != MAP_FAILED) {
                 return made;

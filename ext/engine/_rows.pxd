@@ -69,9 +69,10 @@ cdef class Rows:
     cdef Store store
     cdef KeyTable keys
     cdef Moment *now
-    # Row numbers: the use of each of `now.pages`, and the first of those with free rows.
+    # Row numbers: the use of each of `now.pages`, and the first of a list of those with free rows.
     cdef PageUse *uses
     cdef uint32_t open
+    cdef uint32_t full  # the pages before this one have no free row
     # What is staged: the row, the record that comes (NULL: a removal) and the one that goes (NULL: the key is new), the
     # hash of their key, and its place in key order unless one replaces the other.
     cdef uint32_t row

@@ -355,21 +355,21 @@ cdef class Rows:
 
     cdef bint find_shift(self, uint32_t *row, uint32_t *to) noexcept:
         cdef Moment *now = self.now
-        cdef uint32_t last, number = self.open, word = PAGE_WORDS - 1
-        if now.page_count < MIN_PAGES or <uint64_t>now.page_count * PAGE_ROWS < GAPS * <uint64_t>now.count:
-            return False
+        cdef uint32_t last, word = PAGE_WORDS - 1
         if self.epochs.fork_count:
             return False
         self.shed_pages()  # that a snapshot kept
+        if now.page_count < MIN_PAGES or <uint64_t>now.page_count * PAGE_ROWS < GAPS * <uint64_t>now.count:
+            return False
         last = now.page_count - 1
-        if number == last:
-            number = self.uses[last].after
-        if now.page_count < MIN_PAGES or number == NO_PAGE:
+        while self.full < last and self.uses[self.full].count == PAGE_ROWS:
+            self.full += 1
+        if self.full >= last:
             return False
         while self.uses[last].used[word] == 0:
             word -= 1
         row[0] = (last << PAGE_BITS) + word * 64 + 63 - leading_zeros(self.uses[last].used[word])
-        to[0] = first_free(&self.uses[number], number)
+        to[0] = first_free(&self.uses[self.full], self.full)
         return True
 
     cdef void shift(self, uint32_t row, uint32_t to) noexcept:
@@ -484,6 +484,7 @@ cdef class Rows:
             self.free(PAGE, now.pages[now.page_count])
 
     cdef void link(self, uint32_t number) noexcept:
+        self.full = min(self.full, number)
         self.uses[number].before = NO_PAGE
         self.uses[number].after = self.open
         if self.open != NO_PAGE:

@@ -17,7 +17,11 @@ cdef extern from *:
     #endif
 
     /* The pages stay mapped; what is in them is gone. */
-    static void engine_let_go(char *start, size_t bytes) { madvise(start, bytes, MADV_DONTNEED); }
+    static void engine_let_go(char *start, size_t bytes) {
+        if (bytes % (size_t)sysconf(_SC_PAGESIZE) == 0) { /* else neighbours would lose theirs */
+            madvise(start, bytes, MADV_DONTNEED);
+        }
+    }
     """
     const bint ENGINE_BLOCKS
     char *engine_map_aligned(size_t bytes, size_t align) noexcept nogil

@@ -28,7 +28,7 @@ cdef int resize(Table *table, uint64_t capacity) noexcept:
     """-1 when there is no memory: the table is as it was. Homes ascend with the hash, so both are walked in order."""
     cdef Table wider
     cdef uint32_t i
-    if capacity > 0xFFFFFFFF:
+    if capacity >> 32:
         return -1
     wider.slots = <uint64_t *>resized(NULL, 0, capacity * sizeof(uint64_t))
     if wider.slots == NULL:

@@ -57,7 +57,7 @@ cdef char *room_in(Parts *parts, Py_ssize_t size) except NULL:
     cdef uint64_t capacity = parts.capacity + parts.capacity // 2 + 16
     cdef uint64_t needed = <uint64_t>parts.text_size + size
     cdef void *wider
-    if needed + needed // 2 > 0xFFFFFFFF:
+    if needed + needed // 2 >> 32:
         raise ValueError("a value's terms take more than 4 GB")
     if parts.count == parts.capacity:
         wider = PyMem_Realloc(parts.at, capacity * sizeof(Part))

@@ -21,12 +21,13 @@ static inline void engine_ask_huge(char *start, size_t bytes) {
 #endif
 }
 
-/* Addresses that begin at a multiple of `align`, a power of two and no less than a page. NULL: there are none. */
+/* Addresses that begin at a multiple of `align`, a power of two. NULL: there are none. */
 static inline char *engine_map_aligned(size_t bytes, size_t align) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *made, *start;
     size_t before;
     bytes = (bytes + page - 1) & ~(page - 1);
+    align = align < page ? page : align;
     made = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (made == MAP_FAILED) {
         return NULL;

@@ -358,6 +358,28 @@ def test_without_memory_a_change_is_made_whole_or_not_at_all(labels: bool, lean:
     assert refused > 20
 
 
+@pytest.mark.parametrize("held", [0, 1])
+def test_many_terms_at_once_find_their_table_wide_enough_whatever_memory_there_is(held: int) -> None:
+    memory = pytest.importorskip("_testcapi")
+    many = json.dumps({f"l{number:03}": f"v{number}" for number in range(300)}).encode()
+    refused = 0
+    for turn in range(200):
+        made = Filled(labels=True)
+        if held:
+            made.put(0, b'{"a":"b"}')
+        memory.set_nomemory(turn % 40, turn % 40 + 1)
+        try:
+            made.column.put(1, many)
+        except MemoryError:
+            refused += 1
+        finally:
+            memory.remove_mem_hooks()
+        if made.column.count > held:
+            made.rows.texts[1] = many
+            assert found(select_labels(made.column, LabelSelector.parse("l299=v299"))) == [1]
+    assert refused > 5
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_thousands_of_rows_and_changes_come_out_right(seed: int) -> None:
     dice = random.Random(seed)

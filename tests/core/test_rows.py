@@ -13,6 +13,7 @@ from engine import Cache, Object
 from engine.bench.machine import resident_bytes
 
 ROWS = 3000  # several chunks and pages
+PAGE_ROWS = 512
 
 
 def raw(key: str, version: int = 1) -> bytes:
@@ -193,6 +194,47 @@ def test_rows_that_are_left_close_the_gaps_of_those_that_went() -> None:
     assert [view.get_path("spec.nodeName") for view in views if view] == [f"n{int(key[-5:]) % 50}" for key in keys[:50]]
     cache.apply_batch([("DELETED", pod(key, 4)) for key in left])
     assert (len(cache), cache.index_values("node"), cache.list(label_selector="app")) == (0, [], [])
+
+
+def numbered(number: int, version: int = 1) -> bytes:
+    metadata = {"name": f"o{number:06}", "resourceVersion": str(version)}
+    return json.dumps({"metadata": metadata, "spec": {"own": f"n{number}"}}).encode()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_gaps_close_within_as_many_writes_as_rows_are_left(order: int) -> None:
+    count = 100 * PAGE_ROWS
+    cache = Cache({"own": "spec.own"})
+    cache.apply_batch([("ADDED", numbered(number)) for number in range(count)])
+    full = cache.stats()["column_bytes"]
+    left = range(0, count, 50)
+    for number in range(count)[::order]:
+        if number % 50:
+            cache.apply("DELETED", numbered(number, 2))
+    for number in left:
+        cache.apply("MODIFIED", numbered(number, 3))
+    assert cache.stats()["column_bytes"] < full / 10
+    assert [obj.raw for obj in cache.list()] == [numbered(number, 3) for number in left]
+
+
+def test_rows_never_move_to_a_page_that_only_a_snapshot_kept() -> None:
+    cache = Cache({"own": "spec.own"})
+    cache.apply_batch([("ADDED", numbered(number)) for number in range(20 * PAGE_ROWS)])
+
+    def remove(first: int, last: int) -> None:
+        cache.apply_batch([("DELETED", numbered(number, 2)) for number in range(first * PAGE_ROWS, last * PAGE_ROWS)])
+
+    older = cache.snapshot()  # nothing moves as long as it is there
+    remove(0, 10)
+    remove(18, 19)  # it stays, empty, as there is one behind
+    newer = cache.snapshot()
+    remove(19, 20)  # now there is none, but the snapshot sees it
+    del older, newer
+    left = range(10 * PAGE_ROWS, 18 * PAGE_ROWS)
+    for number in left:
+        cache.apply("MODIFIED", numbered(number, 3))
+    assert [obj.raw for obj in cache.list()] == [numbered(number, 3) for number in left]
+    assert all(cache.index_keys("own", f"n{number}") == [f"o{number:06}"] for number in left)
 
 
 def test_the_garbage_collector_sees_nothing_of_the_rows() -> None:
