@@ -10,6 +10,7 @@ from engine._indexes cimport UNCHANGED, Index, Indexes
 from engine._json cimport Slice
 from engine._keytable cimport hash_of, prefetch
 from engine._object cimport Object, bind, raw_of, view_of
+from engine._record cimport LEAVING
 from engine._rows cimport Rows
 from engine._store cimport MAX_KEY, NO_ROW, Record, Store, hold, peek_key
 from engine._views cimport encoded
@@ -204,6 +205,8 @@ cdef class Batch:
         except BaseException:
             self.store.drop(record)
             raise
+        if deletion:
+            record.marks |= LEAVING
         change = &self.changes[self.count]
         change.record = record
         change.old = NULL

@@ -17,6 +17,7 @@ cdef enum:
     # What columns lent to views hold at its row was read from this record. The cache sets it once they do and clears
     # it before they change; nobody else's code may run between that and the change.
     CURRENT = 2
+    LEAVING = 4  # the last state of an object that is deleted
 
 
 cdef struct Record:
@@ -29,7 +30,7 @@ cdef struct Record:
     uint32_t size  # bytes in all
     uint8_t rest  # bytes of the key behind the prefix
     uint8_t sections
-    uint8_t marks  # VIEWED, CURRENT
+    uint8_t marks  # VIEWED, CURRENT, LEAVING
 
 
 cdef inline Record *hold(Record *record) noexcept nogil:

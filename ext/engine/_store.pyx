@@ -16,6 +16,7 @@ from engine._packing cimport write_varint
 from engine._path cimport Path, path_of
 from engine._record cimport (
     HEADER,
+    LEAVING,
     NO_ROW,
     NUMBER_BYTES,
     Record,
@@ -222,7 +223,11 @@ cdef class Store:
                 prefix.refs += 1
                 return prefix
         return self.keys.take(
-            draft.key, draft.key_size, draft.namespace_size, draft.stem, draft.sibling
+            draft.key,
+            draft.key_size,
+            draft.namespace_size,
+            draft.stem,
+            draft.sibling and not hint.marks & LEAVING,  # what takes its place has no sibling then
         )
 
     cdef Record *restamp(self, Record *record, int64_t revision) except NULL:
