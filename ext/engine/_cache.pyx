@@ -276,7 +276,9 @@ cdef class Cache:
         try:
             for i in range(count):
                 found.append(None if block[i].found == NULL else view_of(self.store, block[i].found))
-                if i >= VIEWS_BEHIND and block[i - VIEWS_BEHIND].found != NULL:
+                if i < VIEWS_BEHIND or self.store.likely is None:
+                    continue
+                if block[i - VIEWS_BEHIND].found != NULL:
                     self.store.expect_values(block[i - VIEWS_BEHIND].found)
         finally:
             for i in range(count):

@@ -154,7 +154,7 @@ cdef class Hits:
             view = view_of(self.store, self.records[i])
             Py_INCREF(view)
             PyList_SET_ITEM(found, i, view)
-            if i >= VIEWS_BEHIND:
+            if i >= VIEWS_BEHIND and self.store.likely is not None:
                 self.store.expect_values(self.records[i - VIEWS_BEHIND])
         return found
 

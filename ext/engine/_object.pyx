@@ -260,7 +260,8 @@ cdef Object view_of(Store store, Record *record):
     cdef Object obj
     if record.marks & VIEWED:
         return <Object>VIEWS[seat_of(record)].view
-    store.expect_columns(record)
+    if store.likely is not None:
+        store.expect_columns(record)
     obj = Object.__new__(Object)
     obj.store = store
     obj.record = hold(record)

@@ -54,7 +54,8 @@ cdef class Store:
     cdef list likely  # of these, those that views are likely to be asked for; None: none
 
     cdef int watch(self, Path path) except -1
-    # Views of a record are made: has read from memory what `likely` columns have for it, in two steps.
+    # Views of a record are made: has read from memory what the `likely` columns, which there must be, have for it, in
+    # two steps.
     cdef int expect_columns(self, const Record *record) noexcept
     cdef int expect_values(self, const Record *record) noexcept
     cdef Record *encode(self, const char *data, Py_ssize_t size, Record *hint, bint is_older) except NULL

@@ -123,16 +123,14 @@ cdef class Store:
 
     cdef int expect_columns(self, const Record *record) noexcept:
         cdef Py_ssize_t i
-        if self.likely is not None:
-            for i in range(PyList_GET_SIZE(self.likely)):
-                (<ColumnReader>PyList_GET_ITEM(self.likely, i)).expect(record)
+        for i in range(PyList_GET_SIZE(self.likely)):
+            (<ColumnReader>PyList_GET_ITEM(self.likely, i)).expect(record)
         return 0
 
     cdef int expect_values(self, const Record *record) noexcept:
         cdef Py_ssize_t i
-        if self.likely is not None:
-            for i in range(PyList_GET_SIZE(self.likely)):
-                (<ColumnReader>PyList_GET_ITEM(self.likely, i)).expect_value(record)
+        for i in range(PyList_GET_SIZE(self.likely)):
+            (<ColumnReader>PyList_GET_ITEM(self.likely, i)).expect_value(record)
         return 0
 
     # --- Records ---
