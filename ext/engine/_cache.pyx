@@ -3,7 +3,9 @@
 cimport cython
 from cpython.list cimport PyList_GET_ITEM
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
+from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from engine._arrays cimport array_of
 from engine._batch cimport Batch, new_batch
 from engine._changes cimport change_rows, close_gaps, compare, tell
@@ -44,11 +46,18 @@ cdef enum:
     BLOCK = 256  # keys that are looked up together
     LINE = 64  # bytes that memory gives at once
     MAX_LIKELY = 4  # columns that are read ahead for views
+    PAIRS_AHEAD = 16  # of a batch
     ITEMS_AHEAD = 8  # of a list, that are read from memory before it is their turn
 
 cdef tuple TYPES = ("ADDED", "MODIFIED", "DELETED")
 cdef str NAMESPACE = "namespace"  # the index that is answered by key order
 cdef str NAMESPACE_PATH = "metadata.namespace"
+
+
+cdef inline int expect_item(PyObject *pair) noexcept:
+    if PyTuple_CheckExact(<object>pair) and PyTuple_GET_SIZE(<object>pair) == 2:
+        prefetch(PyTuple_GET_ITEM(<object>pair, 1))
+    return 0
 
 
 cdef bint is_deletion(object type) except -1:
@@ -149,8 +158,10 @@ cdef class Cache:
         try:
             given, items, deletions = list(events), [], []
             for i in range(len(given)):
+                if i + PAIRS_AHEAD < len(given):
+                    prefetch(PyList_GET_ITEM(given, i + PAIRS_AHEAD))
                 if i + ITEMS_AHEAD < len(given):
-                    prefetch(PyList_GET_ITEM(given, i + ITEMS_AHEAD))
+                    expect_item(PyList_GET_ITEM(given, i + ITEMS_AHEAD))
                 type, item = given[i]
                 items.append(item)
                 deletions.append(is_deletion(type))
