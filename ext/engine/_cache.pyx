@@ -8,7 +8,8 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from engine._arrays cimport array_of
 from engine._batch cimport Batch, new_batch
-from engine._changes cimport change_rows, close_gaps, compare, tell
+from engine._changes cimport change_rows, compare, tell
+from engine._compaction cimport close_gaps, compact_records
 from engine._indexes cimport Index, Indexes
 from engine._keytable cimport Wanted, hash_of, prefetch
 from engine._object cimport Object, key_of, namespace_of, view_of
@@ -173,7 +174,7 @@ cdef class Cache:
 
     cdef int make(self, Batch batch) except -1:
         """All changes, in which nothing of others runs. When there is no memory for the rest, it is forgotten."""
-        self.rows.compact(batch.count)
+        compact_records(self.rows, batch.count)
         close_gaps(self.rows, self.indexes, batch.count)
         try:
             change_rows(batch)

@@ -2,7 +2,6 @@
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from engine._batch cimport Batch, Pending, new_batch
-from engine._indexes cimport Indexes
 from engine._json cimport Slice
 from engine._keytable cimport hash_of, prefetch
 from engine._record cimport CURRENT, HEADER, rest_of
@@ -26,7 +25,6 @@ from libc.string cimport memcmp
 
 cdef enum:
     PLACES_AHEAD = 16  # changes before one is made, from which on the places of its row are read from memory
-    SHIFTS = 2  # rows that may get another number for each change
     VALUES_AHEAD = 8  # and from which on what stands there is
 
 
@@ -106,21 +104,6 @@ cdef int stage_columns(Batch batch, uint32_t row, const Slice *texts, Record *re
     except BaseException:
         batch.rows.cancel()
         raise
-    return 0
-
-
-cdef int close_gaps(Rows rows, Indexes indexes, Py_ssize_t changes) noexcept:
-    """Moves a few of the last rows to free numbers when many are free: columns take memory up to the highest one."""
-    cdef uint32_t row, to
-    try:
-        for _change in range(SHIFTS * changes):
-            if not rows.find_shift(&row, &to):
-                break
-            indexes.stage_shift(row, to)
-            indexes.commit()
-            rows.shift(row, to)
-    except MemoryError:
-        pass  # the next write tries again
     return 0
 
 

@@ -5,6 +5,10 @@ from engine._store cimport Record, Store
 from libc.stdint cimport uint32_t, uint64_t
 
 
+cdef extern from *:
+    int trailing_zeros "__builtin_ctzll" (unsigned long long bits) noexcept nogil
+
+
 cdef enum:
     PAGE_BITS = 9
     PAGE_ROWS = 1 << PAGE_BITS
@@ -97,19 +101,12 @@ cdef class Rows:
     cdef int stage_removal(self, Record *record, Py_hash_t hash) except -1
     cdef Record *commit(self) noexcept
     cdef void cancel(self) noexcept
-    # Moves records together where many blocks of the store's memory are free: some for each of `changes`.
-    cdef int compact(self, Py_ssize_t changes) noexcept
-    # Where row numbers have gaps, as mass deletes leave them: the last row, and a free number that it may get instead.
-    cdef bint find_shift(self, uint32_t *row, uint32_t *to) noexcept
-    cdef void shift(self, uint32_t row, uint32_t to) noexcept
     # Snapshots
     cdef Fork fork(self)
     cdef void release(self, uint64_t epoch) noexcept
     cdef long long nbytes(self) noexcept
 
     # Inside
-    cdef bint holds(self, const Record *record) noexcept
-    cdef bint move(self, Record *record) noexcept
     cdef int own(self) except -1
     cdef int own_page(self, uint32_t number) except -1
     cdef int own_chunk(self, uint32_t number) except -1
@@ -137,6 +134,14 @@ cdef class Fork:
     cdef Rows rows
     cdef Moment *moment
     cdef uint64_t epoch
+
+
+cdef inline uint32_t first_free(const PageUse *use, uint32_t page) noexcept nogil:
+    """The number of a free row; the page has one."""
+    cdef uint32_t word = 0
+    while use.used[word] == ~<uint64_t>0:
+        word += 1
+    return (page << PAGE_BITS) + word * 64 + trailing_zeros(~use.used[word])
 
 
 cdef inline Record **record_slot(Moment *moment, uint32_t row) noexcept nogil:

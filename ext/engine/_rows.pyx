@@ -4,26 +4,15 @@ cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from engine._epochs cimport CHUNK, MOMENT, PAGE, RECORD, Epochs, Kind, Retired
 from engine._keytable cimport KeyTable, hash_of, prefetch
-from engine._record cimport VIEWED
-from engine._slab cimport Slab, Span, block_at
 from engine._store cimport MAX_KEY, Record, Store, hold
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 cdef enum:
-    MOVES = 2  # records that are moved for each change, when many blocks are free
-    MAX_CREDIT = 4096
-    MIN_PAGES = 4  # from which on
-    GAPS = 2  # times the rows there are in numbers are too many
-    LOOKS = 8  # blocks that are looked at cost as much as a move
     FIRST_ROOM = 8  # of arrays that double
     PROBES = 8  # places that a search looks at together, so that memory is waited for once
     SPARSE_ROWS = CHUNK_ROWS >> 2  # a chunk with fewer joins a neighbour
     MERGED_ROWS = CHUNK_ROWS - SPARSE_ROWS  # if they are no more than this together
-
-cdef extern from *:
-    int trailing_zeros "__builtin_ctzll" (unsigned long long bits) noexcept nogil
-    int leading_zeros "__builtin_clzll" (unsigned long long bits) noexcept nogil
 
 
 cdef inline bint is_set(uint64_t *bits, uint32_t at) noexcept nogil:
@@ -36,14 +25,6 @@ cdef inline void set_bit(uint64_t *bits, uint32_t at) noexcept nogil:
 
 cdef inline void clear_bit(uint64_t *bits, uint32_t at) noexcept nogil:
     bits[at >> 6] &= ~(<uint64_t>1 << (at & 63))
-
-
-cdef inline uint32_t first_free(const PageUse *use, uint32_t page) noexcept nogil:
-    """The number of a free row; the page has one."""
-    cdef uint32_t word = 0
-    while use.used[word] == ~<uint64_t>0:
-        word += 1
-    return (page << PAGE_BITS) + word * 64 + trailing_zeros(~use.used[word])
 
 
 cdef inline Py_ssize_t chunk_bytes(Py_ssize_t low_size) noexcept nogil:
@@ -314,73 +295,6 @@ cdef class Rows:
             if use.count == PAGE_ROWS:
                 self.unlink(number)
         return seen
-
-    # --- Memory ---
-
-    cdef int compact(self, Py_ssize_t changes) noexcept:
-        cdef Slab slab = self.store.slab
-        cdef Span *span
-        cdef Record *record
-        cdef uint32_t i
-        self.credit = min(self.credit + MOVES * changes, <Py_ssize_t>MAX_CREDIT)
-        while self.credit > 0 and self.epochs.fork_count == 0:
-            span = slab.take_sparse()
-            if span == NULL:
-                break
-            self.credit -= span.fresh // LOOKS + span.used  # though some of them may be held by others
-            for i in range(span.fresh):
-                record = <Record *>block_at(span, i)  # a free block is a record without holders
-                if record.refs == 1 and not record.marks & VIEWED and self.holds(record):
-                    self.move(record)
-            slab.put_back(span)
-        return 0
-
-    cdef bint holds(self, const Record *record) noexcept:
-        return record.row >> PAGE_BITS < self.now.page_count and record_of(self.now, record.row) == record
-
-    cdef bint move(self, Record *record) noexcept:
-        """To another block of its size; nobody else holds it."""
-        cdef char[MAX_KEY] key
-        cdef Record *moved = <Record *>self.store.slab.allocate(record.size)
-        if moved == NULL:
-            return False
-        memcpy(moved, record, record.size)
-        self.now.pages[record.row >> PAGE_BITS].records[record.row & (PAGE_ROWS - 1)] = moved
-        self.keys.exchange(record, moved, hash_of(key, self.store.copy_key(record, key)))
-        record.refs = 0
-        self.store.slab.release(record, record.size)
-        return True
-
-    # --- Gaps ---
-
-    cdef bint find_shift(self, uint32_t *row, uint32_t *to) noexcept:
-        cdef Moment *now = self.now
-        cdef uint32_t last, word = PAGE_WORDS - 1
-        if self.epochs.fork_count:
-            return False
-        self.shed_pages()  # that a snapshot kept
-        if now.page_count < MIN_PAGES or <uint64_t>now.page_count * PAGE_ROWS < GAPS * <uint64_t>now.count:
-            return False
-        last = now.page_count - 1
-        while self.full < last and self.uses[self.full].count == PAGE_ROWS:
-            self.full += 1
-        if self.full >= last:
-            return False
-        while self.uses[last].used[word] == 0:
-            word -= 1
-        row[0] = (last << PAGE_BITS) + word * 64 + 63 - leading_zeros(self.uses[last].used[word])
-        to[0] = first_free(&self.uses[self.full], self.full)
-        return True
-
-    cdef void shift(self, uint32_t row, uint32_t to) noexcept:
-        cdef char[MAX_KEY] key
-        cdef Record *record = record_of(self.now, row)
-        cdef Place place = self.seek(self.now, key, self.store.copy_key(record, key), False)
-        self.now.chunks[place.chunk].rows[place.at] = to
-        self.displaces(to, record)
-        self.displaces(row, NULL)
-        record.row = to
-        self.shed_pages()
 
     # --- What may be written in place ---
 

@@ -1,0 +1,1 @@
+"""What changes leave behind closes up. Only compiled modules use it."""
