@@ -1,1 +1,1 @@
-"""Memory of records. Only compiled modules use it."""
+"""Memory for small blocks. Only compiled modules use it."""

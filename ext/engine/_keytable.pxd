@@ -1,4 +1,5 @@
 cimport cython
+from engine._arena cimport Arena
 from engine._store cimport Record, Store
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -19,8 +20,8 @@ cdef extern from *:
 cdef struct Shard:
     # Open addressing. A slot is 0 (free), or 16 bits of the hash above the 48 bits of a record's address; an entry
     # stands at its home, or behind it with no free slot between.
-    uint64_t *slots
-    uint32_t capacity
+    uint64_t **segments  # of slots: the first slots of each; a shard of one segment has only the slots it needs
+    uint32_t capacity  # slots
     uint32_t count
 
 
@@ -38,8 +39,9 @@ cdef class KeyTable:
     """Records by key. Holds no count of them: `Rows` does."""
 
     cdef Store store
+    cdef Arena arena  # for segments
     cdef Shard[SHARDS] shards
-    cdef long long slots  # allocated, in all shards
+    cdef long long held  # bytes beside the arena
 
     cdef void expect(self, Py_hash_t hash) noexcept nogil
     cdef Record *guess(self, Py_hash_t hash) noexcept nogil
@@ -51,4 +53,6 @@ cdef class KeyTable:
     cdef void remove(self, Record *record, Py_hash_t hash) noexcept
     cdef Py_hash_t hash_at(self, uint64_t slot) noexcept
     cdef bint resize(self, Shard *shard, uint32_t capacity) noexcept
+    cdef bint allocate(self, Shard *shard, uint32_t capacity) noexcept
+    cdef int empty(self, Shard *shard) noexcept
     cdef long long nbytes(self) noexcept

@@ -1,13 +1,16 @@
 """Records by key: what `get` asks."""
 
 cimport cython
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from engine._store cimport MAX_KEY, Record
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
 
 cdef enum:
     ADDRESS_BITS = 48  # of a user's address on x86-64 and AArch64
     FIRST_CAPACITY = 8
+    SEGMENT_BITS = 9
+    SEGMENT = 1 << SEGMENT_BITS  # slots
     BATCH = 32  # keys whose cache misses overlap
     AHEAD = 8  # records whose keys are read ahead when a shard is built anew
 
@@ -22,6 +25,10 @@ cdef inline Shard *shard_of(Shard *shards, Py_hash_t hash) noexcept nogil:
 cdef inline uint32_t home_of(Shard *shard, Py_hash_t hash) noexcept nogil:
     """The 32 bits below those of the shard, scaled to the capacity, which need be no power of two."""
     return <uint32_t>((<uint64_t><uint32_t>(<uint64_t>hash >> 24) * shard.capacity) >> 32)
+
+
+cdef inline uint64_t *slot_at(const Shard *shard, uint32_t at) noexcept nogil:
+    return &shard.segments[at >> SEGMENT_BITS][at & (SEGMENT - 1)]
 
 
 cdef inline uint64_t tag_of(Py_hash_t hash) noexcept nogil:
@@ -51,21 +58,32 @@ cdef inline uint32_t distance(Shard *shard, uint32_t start, uint32_t end) noexce
 cdef inline uint32_t position(Shard *shard, uint64_t slot, Py_hash_t hash) noexcept nogil:
     """Where an entry that is there stands."""
     cdef uint32_t at = home_of(shard, hash)
-    while shard.slots[at] != slot:
+    while slot_at(shard, at)[0] != slot:
         at = behind(shard, at)
     return at
 
 
 cdef inline void enter(Shard *shard, uint64_t slot, Py_hash_t hash) noexcept nogil:
     cdef uint32_t at = home_of(shard, hash)
-    while shard.slots[at]:
+    while slot_at(shard, at)[0]:
         at = behind(shard, at)
-    shard.slots[at] = slot
+    slot_at(shard, at)[0] = slot
 
 
 cdef inline uint32_t roomy(uint32_t count) noexcept nogil:
     cdef uint64_t capacity = <uint64_t>count * 25 // 17 + 1
+    if capacity > SEGMENT:
+        capacity = (capacity + SEGMENT - 1) & ~<uint64_t>(SEGMENT - 1)
     return <uint32_t>capacity if capacity > FIRST_CAPACITY else FIRST_CAPACITY
+
+
+cdef inline uint32_t segments_of(uint32_t capacity) noexcept nogil:
+    return (capacity + SEGMENT - 1) >> SEGMENT_BITS
+
+
+cdef inline long long held_by(uint32_t capacity) noexcept nogil:
+    """Bytes beside the arena."""
+    return segments_of(capacity) * sizeof(void *) + (capacity * sizeof(uint64_t) if capacity < SEGMENT else 0)
 
 
 @cython.final
@@ -74,24 +92,27 @@ cdef class KeyTable:
     def __dealloc__(self):
         cdef Py_ssize_t i
         for i in range(SHARDS):
-            PyMem_Free(self.shards[i].slots)
+            self.empty(&self.shards[i])
 
     cdef void expect(self, Py_hash_t hash) noexcept nogil:
         """A key with this hash will be looked up: has its slot read."""
         cdef Shard *shard = shard_of(self.shards, hash)
         if shard.count:
-            prefetch(&shard.slots[home_of(shard, hash)])
+            prefetch(slot_at(shard, home_of(shard, hash)))
 
     cdef Record *guess(self, Py_hash_t hash) noexcept nogil:
         """The record that `find` will look at first, borrowed; NULL when there is none."""
         cdef Shard *shard = shard_of(self.shards, hash)
         cdef uint32_t at
+        cdef uint64_t slot
         if shard.count == 0:
             return NULL
         at = home_of(shard, hash)
-        while shard.slots[at] and not has_tag(shard.slots[at], hash):
+        slot = slot_at(shard, at)[0]
+        while slot and not has_tag(slot, hash):
             at = behind(shard, at)
-        return record_of(shard.slots[at])
+            slot = slot_at(shard, at)[0]
+        return record_of(slot)
 
     cdef Record *find(self, const char *key, Py_ssize_t size, Py_hash_t hash) noexcept nogil:
         """Borrowed; NULL when there is none."""
@@ -102,7 +123,7 @@ cdef class KeyTable:
             return NULL
         at = home_of(shard, hash)
         while True:
-            slot = shard.slots[at]
+            slot = slot_at(shard, at)[0]
             if slot == 0:
                 return NULL
             if has_tag(slot, hash) and self.store.is_key(record_of(slot), key, size):
@@ -143,7 +164,7 @@ cdef class KeyTable:
     cdef void exchange(self, Record *old, Record *new, Py_hash_t hash) noexcept:
         """`new` has the key of `old`."""
         cdef Shard *shard = shard_of(self.shards, hash)
-        shard.slots[position(shard, slot_of(old, hash), hash)] = slot_of(new, hash)
+        slot_at(shard, position(shard, slot_of(old, hash), hash))[0] = slot_of(new, hash)
 
     cdef void remove(self, Record *record, Py_hash_t hash) noexcept:
         """The entries behind it move up, so that there are no graves. Gives memory back when little is left."""
@@ -151,20 +172,17 @@ cdef class KeyTable:
         cdef uint32_t hole = position(shard, slot_of(record, hash), hash)
         cdef uint32_t at = behind(shard, hole)
         cdef uint32_t home
-        while shard.slots[at]:
-            home = home_of(shard, self.hash_at(shard.slots[at]))
+        while slot_at(shard, at)[0]:
+            home = home_of(shard, self.hash_at(slot_at(shard, at)[0]))
             if distance(shard, home, at) >= distance(shard, hole, at):
-                shard.slots[hole] = shard.slots[at]
+                slot_at(shard, hole)[0] = slot_at(shard, at)[0]
                 hole = at
             at = behind(shard, at)
-        shard.slots[hole] = 0
+        slot_at(shard, hole)[0] = 0
         shard.count -= 1
         if shard.count == 0:
-            PyMem_Free(shard.slots)
-            self.slots -= shard.capacity
-            shard.slots = NULL
-            shard.capacity = 0
-        elif shard.capacity > FIRST_CAPACITY and <uint64_t>shard.count * 20 < <uint64_t>shard.capacity * 8:
+            self.empty(shard)
+        elif <uint64_t>shard.count * 20 < <uint64_t>shard.capacity * 8 and roomy(shard.count) < shard.capacity:
             self.resize(shard, roomy(shard.count))  # without memory for it, it stays as it is
 
     cdef Py_hash_t hash_at(self, uint64_t slot) noexcept:
@@ -177,21 +195,53 @@ cdef class KeyTable:
         cdef Shard wider
         cdef uint32_t at
         cdef uint64_t slot
-        wider.slots = <uint64_t *>PyMem_Calloc(capacity, sizeof(uint64_t))
-        if wider.slots == NULL:
+        if not self.allocate(&wider, capacity):
             return False
-        wider.capacity = capacity
         wider.count = shard.count
         for at in range(shard.capacity):
             if at + AHEAD < shard.capacity:
-                prefetch(record_of(shard.slots[at + AHEAD]))
-            slot = shard.slots[at]
+                prefetch(record_of(slot_at(shard, at + AHEAD)[0]))
+            slot = slot_at(shard, at)[0]
             if slot:
                 enter(&wider, slot, self.hash_at(slot))
-        self.slots += <long long>capacity - shard.capacity
-        PyMem_Free(shard.slots)
+        self.empty(shard)
         shard[0] = wider
         return True
 
+    cdef bint allocate(self, Shard *shard, uint32_t capacity) noexcept:
+        cdef uint32_t i
+        shard.capacity = 0
+        shard.segments = <uint64_t **>PyMem_Calloc(segments_of(capacity), sizeof(void *))
+        if shard.segments == NULL:
+            return False
+        for i in range(segments_of(capacity)):
+            if capacity < SEGMENT:
+                shard.segments[i] = <uint64_t *>PyMem_Malloc(capacity * sizeof(uint64_t))
+            else:
+                shard.segments[i] = <uint64_t *>self.arena.allocate()
+            if shard.segments[i] == NULL:
+                shard.capacity = i * SEGMENT
+                self.held += held_by(shard.capacity)
+                self.empty(shard)
+                return False
+            memset(shard.segments[i], 0, min(capacity, <uint32_t>SEGMENT) * sizeof(uint64_t))
+        shard.capacity = capacity
+        self.held += held_by(capacity)
+        return True
+
+    cdef int empty(self, Shard *shard) noexcept:
+        cdef uint32_t i
+        for i in range(segments_of(shard.capacity)):
+            if shard.capacity < SEGMENT:
+                PyMem_Free(shard.segments[i])
+            else:
+                self.arena.release(shard.segments[i])
+        PyMem_Free(shard.segments)
+        shard.segments = NULL
+        self.held -= held_by(shard.capacity)
+        shard.capacity = shard.count = 0
+        return 0
+
     cdef long long nbytes(self) noexcept:
-        return SHARDS * sizeof(Shard) + self.slots * sizeof(uint64_t)
+        """Beside the arena."""
+        return sizeof(self.shards) + self.held

@@ -1,6 +1,8 @@
 cimport cython
+from engine._arena cimport Arena
 from engine._epochs cimport Epochs, Kind
 from engine._keytable cimport KeyTable
+from engine._slab cimport Slab
 from engine._store cimport Record, Store
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -22,16 +24,16 @@ cdef enum:
 
 cdef struct Page:
     # The current version of each of PAGE_ROWS rows; NULL where no row is.
-    uint64_t born  # the epoch in which it was allocated
     Record *records[PAGE_ROWS]
 
 
 cdef struct Chunk:
     # A run of row numbers in key order. `low` <= the key of each, > those of the chunks before; it never changes, and
     # that of the first chunk means nothing.
-    uint64_t born
-    uint32_t *rows  # room for CHUNK_ROWS, behind `low`
+    uint64_t born  # the epoch in which it was allocated
+    uint32_t *rows  # behind `low`
     uint32_t count  # never 0
+    uint32_t room
     uint32_t low_size
     char low[1]
 
@@ -55,6 +57,7 @@ cdef struct Place:
 
 cdef struct PageUse:
     # What only the writer asks about a page. Pages with free rows are linked.
+    uint64_t born  # the epoch in which the page was allocated
     uint64_t[PAGE_WORDS] used
     uint64_t[PAGE_WORDS] fresh  # written since the page was born: no snapshot sees that record
     uint32_t count  # used rows
@@ -72,6 +75,8 @@ cdef class Rows:
 
     cdef Store store
     cdef KeyTable keys
+    cdef Arena arena  # for pages and the slots of keys
+    cdef Slab slab  # for chunks
     cdef Moment *now
     # Row numbers: the use of each of `now.pages`, and the first of a list of those with free rows.
     cdef PageUse *uses
@@ -85,8 +90,7 @@ cdef class Rows:
     cdef Py_hash_t hash
     cdef Place place
     cdef Epochs epochs
-    # Bytes of pages, chunks and moments, retired ones too.
-    cdef long long held
+    cdef long long held  # bytes of moments, retired ones too
     cdef Py_ssize_t credit  # records that may be moved
 
     # Reading
@@ -109,14 +113,16 @@ cdef class Rows:
     # Inside
     cdef int own(self) except -1
     cdef int own_page(self, uint32_t number) except -1
-    cdef int own_chunk(self, uint32_t number) except -1
+    cdef int own_chunk(self, uint32_t number, uint32_t room) except -1
     cdef int add_page(self) except -1
     cdef void shed_pages(self) noexcept
     cdef uint32_t free_row(self) except? 0xFFFFFFFF
     cdef void link(self, uint32_t number) noexcept
     cdef void unlink(self, uint32_t number) noexcept
     cdef bint displaces(self, uint32_t row, Record *record) noexcept
-    cdef Chunk *new_chunk(self, const char *low, Py_ssize_t size) except NULL
+    cdef Chunk *new_chunk(self, const char *low, uint32_t low_size, uint32_t room) noexcept
+    cdef Chunk *copy_chunk(self, const Chunk *seen, uint32_t room) noexcept
+    cdef Chunk *refit(self, uint32_t number, uint32_t room) noexcept
     cdef int insert_chunk(self, uint32_t number, Chunk *chunk) except -1
     cdef void remove_chunk(self, uint32_t number) noexcept
     cdef Place room_for(self, Record *record, const char *key, Py_ssize_t size) except *

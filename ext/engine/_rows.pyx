@@ -2,8 +2,10 @@
 
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from engine._arena cimport new_arena
 from engine._epochs cimport CHUNK, MOMENT, PAGE, RECORD, Epochs, Kind, Retired
 from engine._keytable cimport KeyTable, hash_of, prefetch
+from engine._slab cimport Slab
 from engine._store cimport MAX_KEY, Record, Store, hold
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
@@ -13,6 +15,8 @@ cdef enum:
     PROBES = 8  # places that a search looks at together, so that memory is waited for once
     SPARSE_ROWS = CHUNK_ROWS >> 2  # a chunk with fewer joins a neighbour
     MERGED_ROWS = CHUNK_ROWS - SPARSE_ROWS  # if they are no more than this together
+    CHUNK_STEP = 256  # bytes by which chunks differ
+    SPARE_ROWS = 128  # a chunk with room for more is made smaller
 
 
 cdef inline bint is_set(uint64_t *bits, uint32_t at) noexcept nogil:
@@ -27,9 +31,13 @@ cdef inline void clear_bit(uint64_t *bits, uint32_t at) noexcept nogil:
     bits[at >> 6] &= ~(<uint64_t>1 << (at & 63))
 
 
-cdef inline Py_ssize_t chunk_bytes(Py_ssize_t low_size) noexcept nogil:
-    """The header and `low`, up to where row numbers may stand, and these."""
-    return ((sizeof(Chunk) + low_size + 7) & ~<Py_ssize_t>7) + CHUNK_ROWS * sizeof(uint32_t)
+cdef inline size_t head_bytes(size_t low_size) noexcept nogil:
+    """Of a chunk: its header and `low`, up to where row numbers may stand."""
+    return (sizeof(Chunk) + low_size + 7) & ~<size_t>7
+
+
+cdef inline size_t chunk_bytes(const Chunk *chunk) noexcept nogil:
+    return head_bytes(chunk.low_size) + chunk.room * sizeof(uint32_t)
 
 
 cdef inline Py_ssize_t moment_bytes(Moment *moment) noexcept nogil:
@@ -105,6 +113,8 @@ cdef class Rows:
         self.store = store
         self.keys = KeyTable.__new__(KeyTable)
         self.keys.store = store
+        self.arena = self.keys.arena = new_arena(sizeof(Page))
+        self.slab = Slab.__new__(Slab)
         self.open = NO_PAGE
         self.epochs = Epochs.__new__(Epochs)
         self.now = <Moment *>PyMem_Calloc(1, sizeof(Moment))
@@ -124,9 +134,9 @@ cdef class Rows:
                     record = self.now.pages[number].records[at]
                     if record != NULL:
                         self.store.drop(record)
-                PyMem_Free(self.now.pages[number])
+                self.free(PAGE, self.now.pages[number])
             for number in range(self.now.chunk_count):
-                PyMem_Free(self.now.chunks[number])
+                self.free(CHUNK, self.now.chunks[number])
             self.free(MOMENT, self.now)
         PyMem_Free(self.uses)
 
@@ -241,7 +251,7 @@ cdef class Rows:
         self.row = record.row
         self.place = self.seek(self.now, key, size, False)
         self.own_page(self.row >> PAGE_BITS)
-        self.own_chunk(self.place.chunk)
+        self.own_chunk(self.place.chunk, 0)
         return 0
 
     cdef Record *commit(self) noexcept:
@@ -268,6 +278,8 @@ cdef class Rows:
             self.now.count -= 1
             if chunk.count < SPARSE_ROWS:
                 self.merge(self.place.chunk)
+            elif chunk.room - chunk.count > SPARE_ROWS:
+                self.refit(self.place.chunk, chunk.count)  # without memory for it, it stays as it is
             self.shed_pages()
         return going
 
@@ -327,29 +339,33 @@ cdef class Rows:
     cdef int own_page(self, uint32_t number) except -1:
         cdef Page *seen = self.now.pages[number]
         cdef Page *made
-        if self.epochs.may_change(seen.born):
+        if self.epochs.may_change(self.uses[number].born):
             return 0
         self.epochs.expect(2)  # one is the caller's
-        made = <Page *>PyMem_Malloc(sizeof(Page))
+        made = <Page *>self.arena.allocate()
         if made == NULL:
             raise MemoryError
         made[0] = seen[0]
-        made.born = self.epochs.now
-        self.held += sizeof(Page)
+        self.uses[number].born = self.epochs.now
         memset(self.uses[number].fresh, 0, sizeof(self.uses[number].fresh))
         self.now.pages[number] = made
         self.epochs.retire(PAGE, seen)
         return 0
 
-    cdef int own_chunk(self, uint32_t number) except -1:
+    cdef int own_chunk(self, uint32_t number, uint32_t room) except -1:
+        """One with room for so many rows."""
         cdef Chunk *seen = self.now.chunks[number]
         cdef Chunk *made
         if self.epochs.may_change(seen.born):
+            if seen.room >= room:
+                return 0
+            if self.refit(number, room) == NULL:
+                raise MemoryError
             return 0
         self.epochs.expect(2)  # one is the caller's
-        made = self.new_chunk(seen.low, seen.low_size)
-        made.count = seen.count
-        memcpy(made.rows, seen.rows, seen.count * sizeof(uint32_t))
+        made = self.copy_chunk(seen, room)
+        if made == NULL:
+            raise MemoryError
         self.now.chunks[number] = made
         self.epochs.retire(CHUNK, seen)
         return 0
@@ -376,12 +392,12 @@ cdef class Rows:
         if uses == NULL:
             raise MemoryError
         self.uses = uses
-        page = <Page *>PyMem_Calloc(1, sizeof(Page))
+        page = <Page *>self.arena.allocate()
         if page == NULL:
             raise MemoryError
-        page.born = self.epochs.now
-        self.held += sizeof(Page)
+        memset(page, 0, sizeof(Page))
         memset(&uses[now.page_count], 0, sizeof(PageUse))
+        uses[now.page_count].born = self.epochs.now
         now.pages[now.page_count] = page
         now.page_count += 1
         self.link(now.page_count - 1)
@@ -391,7 +407,7 @@ cdef class Rows:
         """Empty pages at the end go. (One that a snapshot sees stays until a later call.)"""
         cdef Moment *now = self.now
         while now.page_count and self.uses[now.page_count - 1].count == 0:
-            if not self.epochs.may_change(now.pages[now.page_count - 1].born):
+            if not self.epochs.may_change(self.uses[now.page_count - 1].born):
                 return
             now.page_count -= 1
             self.unlink(now.page_count)
@@ -416,18 +432,37 @@ cdef class Rows:
 
     # --- Key order ---
 
-    cdef Chunk *new_chunk(self, const char *low, Py_ssize_t size) except NULL:
-        cdef Chunk *chunk = <Chunk *>PyMem_Malloc(chunk_bytes(size))
+    cdef Chunk *new_chunk(self, const char *low, uint32_t low_size, uint32_t room) noexcept:
+        """With room for so many rows, and what more its memory has. NULL: no memory."""
+        cdef size_t head = head_bytes(low_size)
+        cdef size_t bytes = (head + room * sizeof(uint32_t) + CHUNK_STEP - 1) & ~<size_t>(CHUNK_STEP - 1)
+        cdef Chunk *chunk = <Chunk *>self.slab.allocate(bytes)
         if chunk == NULL:
-            raise MemoryError
+            return NULL
         chunk.born = self.epochs.now
-        # Behind `low`, where row numbers are aligned.
-        chunk.rows = <uint32_t *>(<char *>chunk + chunk_bytes(size) - CHUNK_ROWS * sizeof(uint32_t))
+        chunk.rows = <uint32_t *>(<char *>chunk + head)
+        chunk.room = <uint32_t>((bytes - head) // sizeof(uint32_t))
         chunk.count = 0
-        chunk.low_size = <uint32_t>size
-        memcpy(chunk.low, low, size)
-        self.held += chunk_bytes(size)
+        chunk.low_size = low_size
+        memcpy(chunk.low, low, low_size)
         return chunk
+
+    cdef Chunk *copy_chunk(self, const Chunk *seen, uint32_t room) noexcept:
+        """Likewise, with its rows."""
+        cdef Chunk *made = self.new_chunk(seen.low, seen.low_size, max(room, seen.count))
+        if made != NULL:
+            made.count = seen.count
+            memcpy(made.rows, seen.rows, seen.count * sizeof(uint32_t))
+        return made
+
+    cdef Chunk *refit(self, uint32_t number, uint32_t room) noexcept:
+        """Puts a copy in the place of a chunk that may change."""
+        cdef Chunk *seen = self.now.chunks[number]
+        cdef Chunk *made = self.copy_chunk(seen, room)
+        if made != NULL:
+            self.now.chunks[number] = made
+            self.free(CHUNK, seen)
+        return made
 
     cdef int insert_chunk(self, uint32_t number, Chunk *chunk) except -1:
         cdef Moment *now = self.now
@@ -455,7 +490,9 @@ cdef class Rows:
         if last == NULL or self.store.compare(record_of(now, last.rows[last.count - 1]), record) < 0:
             # Rows that come in order fill their chunks.
             if last == NULL or last.count == CHUNK_ROWS:
-                made = self.new_chunk(key, size)
+                made = self.new_chunk(key, <uint32_t>size, 1)
+                if made == NULL:
+                    raise MemoryError
                 try:
                     self.insert_chunk(now.chunk_count, made)
                 except MemoryError:
@@ -475,17 +512,20 @@ cdef class Rows:
                 if place.at > CHUNK_ROWS // 2:
                     place.chunk += 1
                     place.at -= CHUNK_ROWS // 2
-        self.own_chunk(place.chunk)
+        self.own_chunk(place.chunk, now.chunks[place.chunk].count + 1)
         return place
 
     cdef int split(self, uint32_t number) except -1:
         cdef char[MAX_KEY] key
-        cdef uint32_t half = CHUNK_ROWS // 2
+        cdef uint32_t half = CHUNK_ROWS // 2, size
         cdef Chunk *lower
         cdef Chunk *upper
-        self.own_chunk(number)
+        self.own_chunk(number, 0)
         lower = self.now.chunks[number]
-        upper = self.new_chunk(key, self.store.copy_key(record_of(self.now, lower.rows[half]), key))
+        size = <uint32_t>self.store.copy_key(record_of(self.now, lower.rows[half]), key)
+        upper = self.new_chunk(key, size, CHUNK_ROWS - half)
+        if upper == NULL:
+            raise MemoryError
         try:
             self.insert_chunk(number + 1, upper)
         except MemoryError:
@@ -494,6 +534,7 @@ cdef class Rows:
         upper.count = CHUNK_ROWS - half
         memcpy(upper.rows, &lower.rows[half], upper.count * sizeof(uint32_t))
         lower.count = half
+        self.refit(number, half + 1)  # without memory for it, it stays as it is
         return 0
 
     cdef void merge(self, uint32_t number) noexcept:
@@ -514,6 +555,10 @@ cdef class Rows:
             return
         if not (self.epochs.may_change(lower.born) and self.epochs.may_change(upper.born)):
             return  # after the snapshot, perhaps
+        if lower.room < lower.count + upper.count:
+            lower = self.refit(number, lower.count + upper.count)
+            if lower == NULL:
+                return
         memcpy(&lower.rows[lower.count], upper.rows, upper.count * sizeof(uint32_t))
         lower.count += upper.count
         self.remove_chunk(number + 1)
@@ -541,19 +586,25 @@ cdef class Rows:
     cdef void free(self, Kind kind, void *what) noexcept:
         if kind == RECORD:
             self.store.drop(<Record *>what)
-            return
-        if kind == PAGE:
-            self.held -= sizeof(Page)
+        elif kind == PAGE:
+            self.arena.release(what)
         elif kind == CHUNK:
-            self.held -= chunk_bytes((<Chunk *>what).low_size)
+            self.slab.release(what, chunk_bytes(<Chunk *>what))
         else:
             self.held -= moment_bytes(<Moment *>what)
             PyMem_Free((<Moment *>what).pages)
             PyMem_Free((<Moment *>what).chunks)
-        PyMem_Free(what)
+            PyMem_Free(what)
 
     cdef long long nbytes(self) noexcept:
-        return self.held + self.now.page_room * sizeof(PageUse) + self.epochs.nbytes() + self.keys.nbytes()
+        return (
+            self.held
+            + self.arena.held
+            + self.slab.held
+            + self.keys.nbytes()
+            + self.now.page_room * sizeof(PageUse)
+            + self.epochs.nbytes()
+        )
 
 
 @cython.final

@@ -1,10 +1,11 @@
 cimport cython
+from engine._arena cimport Arena
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 
 cdef enum:
     STEP = 16  # bytes by which blocks of one size differ from those of the next
-    MAX_BLOCK = 1024  # bytes; what is larger comes from the C library
+    MAX_BLOCK = 2304  # bytes; what is larger comes from the C library
     SIZES = MAX_BLOCK // STEP + 1
     SPAN = 1 << 15  # bytes of a span, which begins at a multiple of them
     FILLS = 4  # how full spans with free blocks are told apart
@@ -14,9 +15,8 @@ cdef enum:
 
 cdef struct Span:
     # Blocks of one size, behind this.
-    Span *next  # in the list of spans that are as full, or of the free ones of its chunk
+    Span *next  # in the list of spans that are as full
     Span *previous
-    Chunk *chunk
     uint16_t steps  # the size of its blocks
     uint16_t capacity
     uint16_t used
@@ -25,28 +25,16 @@ cdef struct Span:
     uint8_t fill  # the list it is in: FILLS when it is full, and in none, TAKEN when it is being emptied
 
 
-cdef struct Chunk:
-    # Memory from the system, cut into spans.
-    Chunk *next  # of those with free spans
-    Chunk *previous
-    char *start
-    uint32_t spans
-    uint32_t fresh  # spans from here on were not used yet
-    uint32_t used
-    Span *free  # the first that was used
-
-
 @cython.final
 @cython.no_gc
 cdef class Slab:
-    """Blocks of memory for one store's records. The fullest span with room serves first, so that sparse ones run empty;
-    an empty one gives its memory back."""
+    """Small blocks of memory. The fullest span with room serves first, so that sparse ones run empty; an empty one gives
+    its memory back."""
 
+    cdef Arena arena  # for spans
     cdef Span *spans[SIZES][FILLS]  # with free blocks, by size and fill
-    cdef Chunk *chunks  # with free spans
     cdef Span *idle  # empty spans that are used again first, so that sizes of few blocks cost no system calls
     cdef uint32_t idle_count
-    cdef uint32_t span_count  # in all chunks
     cdef uint32_t turn  # the size at which sparse spans are looked for next
     cdef readonly long long held  # bytes that were used of spans, with their heads, and of larger blocks
     cdef readonly long long used  # bytes of the blocks that are in use
@@ -65,11 +53,8 @@ cdef class Slab:
     cdef int retire(self, Span *span) noexcept
     cdef int release_idle(self) noexcept
     cdef int release_span(self, Span *span) noexcept
-    cdef Chunk *new_chunk(self) noexcept
     cdef int link(self, Span *span, uint8_t fill) noexcept
     cdef int unlink(self, Span *span) noexcept
-    cdef int open_chunk(self, Chunk *chunk) noexcept
-    cdef int close_chunk(self, Chunk *chunk) noexcept
 
 
 cdef inline char *block_at(Span *span, uint32_t number) noexcept nogil:

@@ -1,6 +1,7 @@
-"""Memory of records: blocks of one size side by side, and pages that go back to the system."""
+"""Memory of records and other small blocks: those of one size side by side, and pages that go back to the system."""
 
 cimport cython
+from engine._arena cimport new_arena
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
@@ -10,12 +11,6 @@ cdef extern from *:
     #include <stdlib.h>
     #include "maps.h"
 
-    #ifdef __SANITIZE_ADDRESS__
-    #define ENGINE_BLOCKS 0 /* each block by itself, so that what reads beyond it or after its end is found */
-    #else
-    #define ENGINE_BLOCKS 1
-    #endif
-
     /* The pages stay mapped; what is in them is gone. */
     static void engine_let_go(char *start, size_t bytes) {
         if (bytes % (size_t)sysconf(_SC_PAGESIZE) == 0) { /* else neighbours would lose theirs */
@@ -24,13 +19,9 @@ cdef extern from *:
     }
     """
     const bint ENGINE_BLOCKS
-    char *engine_map_aligned(size_t bytes, size_t align) noexcept nogil
     void engine_let_go(char *start, size_t bytes) noexcept nogil
-    int engine_unmap_chunk "munmap"(char *start, size_t bytes) noexcept nogil
 
 cdef enum:
-    FEWEST_SPANS = 2  # of a chunk
-    MOST_SPANS = 64
     MOST_IDLE = 16
     IDLE_SHARE = 32  # and no more than one span of so many
     LARGE_HEAD = 16  # bytes that the C library needs beside a large block
@@ -56,8 +47,8 @@ cdef inline bint is_large(Py_ssize_t size) noexcept nogil:
 @cython.final
 @cython.no_gc
 cdef class Slab:
-    def __dealloc__(self):
-        self.release_idle()
+    def __cinit__(self):
+        self.arena = new_arena(SPAN)
 
     cdef void *allocate(self, Py_ssize_t size) noexcept:
         cdef uint32_t steps = <uint32_t>((size + STEP - 1) // STEP)
@@ -170,28 +161,16 @@ cdef class Slab:
         return 0
 
     cdef Span *new_span(self, uint32_t steps) noexcept:
-        cdef Chunk *chunk
         cdef Span *span = self.idle
         if span != NULL:
             self.idle = span.next
             self.idle_count -= 1
-            chunk = span.chunk
             self.held -= HEAD + <long long>span.fresh * span.steps * STEP
         else:
-            chunk = self.chunks if self.chunks != NULL else self.new_chunk()
-            if chunk == NULL:
+            span = <Span *>self.arena.allocate()
+            if span == NULL:
                 return NULL
-            span = chunk.free
-            if span != NULL:
-                chunk.free = span.next
-            else:
-                span = <Span *>(chunk.start + chunk.fresh * <size_t>SPAN)
-                chunk.fresh += 1
-            chunk.used += 1
-            if chunk.used == chunk.spans:
-                self.close_chunk(chunk)
         memset(span, 0, sizeof(Span))
-        span.chunk = chunk
         span.steps = <uint16_t>steps
         span.capacity = <uint16_t>((SPAN - HEAD) // (steps * STEP))
         self.held += HEAD
@@ -200,7 +179,7 @@ cdef class Slab:
 
     cdef int retire(self, Span *span) noexcept:
         """An empty one that is in no list."""
-        if self.idle_count < min(self.span_count // IDLE_SHARE, <uint32_t>MOST_IDLE) and self.used:
+        if self.idle_count < min(self.arena.blocks // IDLE_SHARE, <uint32_t>MOST_IDLE) and self.used:
             span.next = self.idle
             self.idle = span
             self.idle_count += 1
@@ -218,52 +197,6 @@ cdef class Slab:
         return 0
 
     cdef int release_span(self, Span *span) noexcept:
-        cdef Chunk *chunk = span.chunk
         self.held -= HEAD + <long long>span.fresh * span.steps * STEP
         engine_let_go(<char *>span, SPAN)
-        span.next = chunk.free  # the first page of it comes back for this
-        chunk.free = span
-        if chunk.used == chunk.spans:
-            self.open_chunk(chunk)
-        chunk.used -= 1
-        if chunk.used == 0:
-            self.close_chunk(chunk)
-            self.span_count -= chunk.spans
-            engine_unmap_chunk(chunk.start, chunk.spans * <size_t>SPAN)
-            free(chunk)
-        return 0
-
-    # --- Chunks ---
-
-    cdef Chunk *new_chunk(self) noexcept:
-        """Small ones for few records; then of the size of huge pages."""
-        cdef uint32_t spans = min(max(self.span_count, <uint32_t>FEWEST_SPANS), <uint32_t>MOST_SPANS)
-        cdef Chunk *chunk = <Chunk *>malloc(sizeof(Chunk))
-        if chunk == NULL:
-            return NULL
-        memset(chunk, 0, sizeof(Chunk))
-        chunk.spans = spans
-        chunk.start = engine_map_aligned(spans * <size_t>SPAN, spans * <size_t>SPAN if spans == MOST_SPANS else SPAN)
-        if chunk.start == NULL:
-            free(chunk)
-            return NULL
-        self.span_count += spans
-        self.open_chunk(chunk)
-        return chunk
-
-    cdef int open_chunk(self, Chunk *chunk) noexcept:
-        chunk.previous = NULL
-        chunk.next = self.chunks
-        if chunk.next != NULL:
-            chunk.next.previous = chunk
-        self.chunks = chunk
-        return 0
-
-    cdef int close_chunk(self, Chunk *chunk) noexcept:
-        if chunk.next != NULL:
-            chunk.next.previous = chunk.previous
-        if chunk.previous != NULL:
-            chunk.previous.next = chunk.next
-        else:
-            self.chunks = chunk.next
-        return 0
+        return self.arena.release(span)

@@ -10,6 +10,12 @@
 
 #define ENGINE_HUGE_PAGE ((size_t)2 << 20)
 
+#ifdef __SANITIZE_ADDRESS__
+#define ENGINE_BLOCKS 0 /* each block by itself, so that what reads beyond it or after its end is found */
+#else
+#define ENGINE_BLOCKS 1
+#endif
+
 static inline void engine_ask_huge(char *start, size_t bytes) {
 #ifdef MADV_HUGEPAGE
     if (bytes >= ENGINE_HUGE_PAGE) {
