@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 cdef enum:
     REGION_BYTES = 1 << 21  # of a region: a huge page
-    MOST_BLOCKS = 512  # of a region
+    MOST_BLOCKS = 1024  # of a region
     WORDS = MOST_BLOCKS >> 6
 
 
@@ -13,6 +13,7 @@ cdef struct Region:
     char *start
     uint32_t blocks
     uint32_t free
+    uint32_t fresh  # blocks from here on were not used yet
     uint64_t[WORDS] taken  # a bit for each block
 
 
@@ -22,13 +23,13 @@ cdef class Arena:
     """Blocks of one size, a power of two, each at a multiple of it. The first region with a free one serves, so that
     the others run empty; an empty one goes back to the system."""
 
-    cdef size_t block  # bytes, from 4096 to REGION_BYTES
-    cdef Region **regions  # by address
+    cdef size_t block  # bytes, from 2048 to REGION_BYTES
+    cdef Region **regions  # from the highest address on: the oldest first, as systems give memory
     cdef uint32_t count
     cdef uint32_t room
     cdef uint32_t first  # the regions before it have no free block
     cdef uint32_t blocks  # of all regions
-    cdef readonly long long held  # bytes of regions
+    cdef readonly long long held  # bytes of blocks that were used
 
     cdef void *allocate(self) noexcept  # NULL: no memory. What is in it nobody knows.
     cdef int release(self, void *block) noexcept

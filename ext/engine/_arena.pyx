@@ -15,7 +15,7 @@ cdef extern from *:
     int trailing_zeros "__builtin_ctzll"(unsigned long long bits) noexcept nogil
 
 cdef enum:
-    FEWEST_BLOCKS = 2  # of a region
+    FEWEST_BLOCKS = 4  # of a region
     FIRST_ROOM = 8  # for regions
 
 
@@ -48,6 +48,9 @@ cdef class Arena:
         bit = trailing_zeros(~region.taken[word])
         region.taken[word] |= <uint64_t>1 << bit
         region.free -= 1
+        if word * 64 + bit == region.fresh:
+            region.fresh += 1
+            self.held += self.block
         return region.start + (word * 64 + bit) * self.block
 
     cdef int release(self, void *block) noexcept:
@@ -65,19 +68,19 @@ cdef class Arena:
         return self.remove_region(number) if region.free == region.blocks else 0
 
     cdef uint32_t region_of(self, const void *block) noexcept:
-        """The last that begins no higher; there are some."""
+        """The first that begins no higher; self.count: there is none."""
         cdef uint32_t low = 0, high = self.count, middle
-        while high - low > 1:
+        while low < high:
             middle = (low + high) >> 1
-            if self.regions[middle].start <= <const char *>block:
-                low = middle
+            if self.regions[middle].start > <const char *>block:
+                low = middle + 1
             else:
                 high = middle
         return low
 
     cdef Region *add_region(self) noexcept:
         """Small ones as long as little is needed; then of the size of huge pages."""
-        cdef uint32_t most = <uint32_t>(REGION_BYTES // self.block), number = 0, room
+        cdef uint32_t most = <uint32_t>(REGION_BYTES // self.block), number, room
         cdef Region **regions = self.regions
         cdef Region *region = <Region *>PyMem_Calloc(1, sizeof(Region))
         if region == NULL:
@@ -95,15 +98,13 @@ cdef class Arena:
         if region.start == NULL:
             PyMem_Free(region)
             return NULL
-        if self.count:
-            number = self.region_of(region.start)
-            number += regions[number].start < region.start
+        number = self.region_of(region.start)
         memmove(&regions[number + 1], &regions[number], (self.count - number) * sizeof(void *))
         regions[number] = region
         self.count += 1
         self.first = number
         self.blocks += region.blocks
-        self.held += sizeof(Region) + region.blocks * <long long>self.block
+        self.held += sizeof(Region)
         return region
 
     cdef int remove_region(self, uint32_t number) noexcept:
@@ -111,7 +112,7 @@ cdef class Arena:
         self.count -= 1
         memmove(&self.regions[number], &self.regions[number + 1], (self.count - number) * sizeof(void *))
         self.blocks -= region.blocks
-        self.held -= sizeof(Region) + region.blocks * <long long>self.block
+        self.held -= sizeof(Region) + region.fresh * <long long>self.block
         engine_unmap_region(region.start, region.blocks * self.block)
         PyMem_Free(region)
         return 0

@@ -398,7 +398,7 @@ cdef class Cache:
             "objects": len(self),
             "bytes": self.nbytes,
             "record_bytes": self.store.slab.used,
-            "spare_bytes": self.store.slab.held - self.store.slab.used,
+            "spare_bytes": self.store.spare_bytes(),
             "template_bytes": self.store.catalog.bytes,
             "prefix_bytes": self.store.keys.bytes,
             "row_bytes": self.rows.nbytes(),

@@ -1,5 +1,6 @@
 cimport cython
 from engine._shape cimport Shape
+from engine._slab cimport Slab
 from engine._template cimport Template
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
@@ -12,6 +13,7 @@ cdef enum:
 cdef class Catalog:
     """The shapes and templates of one store, by number and by what they look like."""
 
+    cdef Slab slab  # for templates
     cdef Template **templates  # by number; a free number holds the next free one, shifted left, and a 1
     cdef uint32_t count  # of numbers ever given
     cdef uint32_t capacity

@@ -3,6 +3,7 @@
 cimport cython
 from engine._keys cimport hash_of
 from engine._shape cimport Shape, free_shape, shape_bytes
+from engine._slab cimport Slab, block_bytes
 from engine._template cimport Template, free_template, plain_template, tokens_of
 from libc.stdint cimport uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -24,7 +25,8 @@ cdef inline uint32_t chain_of(const Template *template) noexcept nogil:
 
 @cython.final
 cdef class Catalog:
-    def __cinit__(self):
+    def __cinit__(self, Slab slab not None):
+        self.slab = slab
         self.free_number = NO_TEMPLATE
         self.buckets = <Shape **>calloc(FIRST_BUCKETS, sizeof(Shape *))
         if self.buckets == NULL:
@@ -45,7 +47,7 @@ cdef class Catalog:
         cdef Shape *after
         for i in range(self.count):
             if not <uintptr_t>self.templates[i] & 1:
-                free_template(self.templates[i])
+                free_template(self.slab, self.templates[i])
         if self.buckets != NULL:
             for i in range(self.bucket_mask + 1):
                 shape = self.buckets[i]
@@ -116,7 +118,7 @@ cdef class Catalog:
             self.bytes += (mask - self.bucket_mask) * sizeof(Shape *)
             self.buckets = buckets
             self.bucket_mask = mask
-        plain = plain_template(shape)
+        plain = plain_template(self.slab, shape)
         if plain == NULL:
             free_shape(shape)
             raise MemoryError
@@ -140,7 +142,7 @@ cdef class Catalog:
             try:
                 self.widen_chains()
             except MemoryError:
-                free_template(template)
+                free_template(self.slab, template)
                 raise
         if self.free_number == NO_TEMPLATE:
             if self.count == self.capacity:
@@ -149,7 +151,7 @@ cdef class Catalog:
                 if self.count < wider:
                     templates = <Template **>realloc(self.templates, wider * sizeof(Template *))
                 if templates == NULL:
-                    free_template(template)
+                    free_template(self.slab, template)
                     raise MemoryError
                 self.bytes += (wider - self.capacity) * sizeof(Template *)
                 self.template_bytes += (wider - self.capacity) * sizeof(Template *)
@@ -167,8 +169,8 @@ cdef class Catalog:
         self.templates[template.number] = template
         template.shape.templates += 1
         self.held += 1
-        self.bytes += template.size
-        self.template_bytes += template.size if template.values else 0
+        self.bytes += block_bytes(template.size)
+        self.template_bytes += block_bytes(template.size) if template.values else 0
         return 0
 
     cdef Template *equal(self, const Template *template) noexcept:
@@ -214,9 +216,9 @@ cdef class Catalog:
         self.free_number = template.number
         template.shape.templates -= 1
         self.held -= 1
-        self.bytes -= template.size
-        self.template_bytes -= template.size if template.values else 0
-        free_template(template)
+        self.bytes -= block_bytes(template.size)
+        self.template_bytes -= block_bytes(template.size) if template.values else 0
+        free_template(self.slab, template)
         return 0
 
     cdef int drop(self, Template *template) noexcept:

@@ -1,6 +1,7 @@
 cimport cython
 from cpython.object cimport PyObject
 from engine._json cimport Slice
+from engine._slab cimport Slab
 from libc.stdint cimport int64_t, uint32_t
 
 
@@ -28,6 +29,7 @@ cdef long long PREFIXES  # that exist at this moment, of all stores
 cdef class Keys:
     """The prefixes of one store's keys."""
 
+    cdef Slab slab  # for prefixes
     cdef Prefix **prefixes  # by number; a free number holds the next free one, shifted left, and a 1
     cdef uint32_t count  # of numbers ever given
     cdef uint32_t capacity

@@ -4,6 +4,7 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from engine._json cimport Slice, find_member, find_two, skip_space
+from engine._slab cimport Slab, block_bytes
 from libc.stdint cimport int64_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memrchr
@@ -13,13 +14,9 @@ import sys
 cdef extern from "Python.h":
     Py_hash_t _Py_HashBytes(const void *data, Py_ssize_t size) noexcept nogil
 
-cdef extern from "malloc.h":
-    size_t malloc_usable_size(void *block) noexcept nogil
-
 cdef enum:
     NO_NUMBER = 0xFFFFFFFF
     FIRST_BUCKETS = 16  # a power of two
-    BLOCK = 8  # what malloc puts before a block
 
 
 # --- Keys in JSON -----------------------------------------------------------------------------------------------------
@@ -96,7 +93,8 @@ cdef uint32_t hash_of(const char *text, Py_ssize_t size) noexcept nogil:
 
 @cython.final
 cdef class Keys:
-    def __cinit__(self):
+    def __cinit__(self, Slab slab not None):
+        self.slab = slab
         self.free_number = NO_NUMBER
         self.buckets = <Prefix **>calloc(FIRST_BUCKETS, sizeof(Prefix *))
         if self.buckets == NULL:
@@ -109,7 +107,7 @@ cdef class Keys:
         for number in range(self.count):
             if not <uintptr_t>self.prefixes[number] & 1:
                 Py_XDECREF(self.prefixes[number].namespace)
-                free(self.prefixes[number])
+                self.slab.release(self.prefixes[number], sizeof(Prefix) + self.prefixes[number].size)
         free(self.prefixes)
         free(self.buckets)
 
@@ -147,7 +145,7 @@ cdef class Keys:
             self.widen()
         if self.held > self.bucket_mask:
             self.rebucket()
-        prefix = <Prefix *>malloc(sizeof(Prefix) + size)
+        prefix = <Prefix *>self.slab.allocate(sizeof(Prefix) + size)
         if prefix == NULL:
             raise MemoryError
         if self.free_number != NO_NUMBER:
@@ -168,7 +166,7 @@ cdef class Keys:
         PREFIXES += 1
         self.prefixes[prefix.number] = prefix
         self.held += 1
-        self.bytes += malloc_usable_size(prefix) + BLOCK
+        self.bytes += block_bytes(sizeof(Prefix) + size)
         return prefix
 
     cdef int widen(self) except -1:
@@ -215,7 +213,7 @@ cdef class Keys:
         self.free_number = prefix.number
         self.held -= 1
         PREFIXES -= 1
-        self.bytes -= malloc_usable_size(prefix) + BLOCK
-        free(prefix)
+        self.bytes -= block_bytes(sizeof(Prefix) + prefix.size)
+        self.slab.release(prefix, sizeof(Prefix) + prefix.size)
         Py_XDECREF(namespace)
         return 0

@@ -1,7 +1,9 @@
 from engine._matching cimport Walk
 from engine._shape cimport Shape
+from engine._slab cimport Slab
 from engine._template cimport Known, Template
 
 
-cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling, const Template *owner) noexcept nogil
+cdef Template *template_of(Slab slab, Shape *shape, const Walk *walk, const Walk *sibling,
+                           const Template *owner) noexcept
 cdef bint learn(Shape *shape, const Walk *walk, const Known *known) noexcept nogil

@@ -16,6 +16,7 @@ from engine._shape cimport (
     add_varying,
     shape_text,
 )
+from engine._slab cimport Slab
 from engine._template cimport Known, Template, allocate_template, ends_of, own_text, texts_of, tokens_of
 from engine._words cimport is_same
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
@@ -56,7 +57,8 @@ cdef inline bint shared(const Shape *shape, const Walk *walk, const Walk *siblin
     return other.size == size and memcmp(other.start, walk.stops[stop].start, size) == 0
 
 
-cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling, const Template *owner) noexcept nogil:
+cdef Template *template_of(Slab slab, Shape *shape, const Walk *walk, const Walk *sibling,
+                           const Template *owner) noexcept:
     """A template of what two sections have in common, both walked over by the shape's plain template; without a sibling
     (NULL) of what is a value of `owner` too. NULL when memory is out or the common values are too long."""
     cdef uint32_t i, values = 0
@@ -68,7 +70,7 @@ cdef Template *template_of(Shape *shape, const Walk *walk, const Walk *sibling, 
             text += walk.stops[i].end - walk.stops[i].start
     if text > 65535:
         return NULL
-    template = allocate_template(shape, values, <uint32_t>text)
+    template = allocate_template(slab, shape, values, <uint32_t>text)
     if template == NULL:
         return NULL
     values = 0

@@ -12,7 +12,7 @@ cdef extern from *:
 
 
 cdef enum:
-    PAGE_BITS = 9
+    PAGE_BITS = 8
     PAGE_ROWS = 1 << PAGE_BITS
     PAGE_WORDS = PAGE_ROWS >> 6
     CHUNK_ROWS = 512  # a chunk is split when it gets longer

@@ -92,7 +92,7 @@ cdef int share_values(uint32_t number, Record *hint, Catalog catalog, Keys keys)
         return 0
     known = catalog.equal(common)
     if known != NULL:
-        free_template(common)
+        free_template(catalog.slab, common)
         common = known
     else:
         catalog.add(common)
@@ -126,9 +126,9 @@ cdef Template *common_with(Record *hint, uint32_t number, Catalog catalog, Keys 
         return NULL
     if match(plain, part.start, draft.data + draft.size, &part.walk) == NULL:
         return NULL
-    common = template_of(shape, &part.walk, &draft.other, NULL)
+    common = template_of(catalog.slab, shape, &part.walk, &draft.other, NULL)
     match(part.template, part.start, draft.data + draft.size, &part.walk)
-    return worthwhile(common, part.template, shape)
+    return worthwhile(common, part.template, shape, catalog)
 
 
 cdef Template *common_of_move(Record *hint, uint32_t number, Catalog catalog) except? NULL:
@@ -142,10 +142,10 @@ cdef Template *common_of_move(Record *hint, uint32_t number, Catalog catalog) ex
     origin = catalog.get(template_number(hint, number))
     if origin.values == 0:
         return NULL
-    return worthwhile(template_of(shape, &part.walk, NULL, origin), part.template, shape)
+    return worthwhile(template_of(catalog.slab, shape, &part.walk, NULL, origin), part.template, shape, catalog)
 
 
-cdef Template *worthwhile(Template *common, Template *present, Shape *shape) noexcept:
+cdef Template *worthwhile(Template *common, Template *present, Shape *shape, Catalog catalog) noexcept:
     """Frees what saves too little."""
     cdef uint32_t own, old
     if common == NULL:
@@ -153,7 +153,7 @@ cdef Template *worthwhile(Template *common, Template *present, Shape *shape) noe
     own = ends_of(common)[common.values - 1] if common.values else 0
     old = ends_of(present)[present.values - 1] if present.values else 0
     if own <= old + COMMON_BYTES:
-        free_template(common)
+        free_template(catalog.slab, common)
         if shape.barren < PATIENCE:
             shape.barren += 1
         return NULL

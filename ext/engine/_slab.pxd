@@ -57,5 +57,8 @@ cdef class Slab:
     cdef int unlink(self, Span *span) noexcept
 
 
+cdef Py_ssize_t block_bytes(Py_ssize_t size) noexcept nogil  # what a block of so many bytes takes
+
+
 cdef inline char *block_at(Span *span, uint32_t number) noexcept nogil:
     return <char *>span + HEAD + number * <uint32_t>span.steps * STEP

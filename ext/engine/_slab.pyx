@@ -44,6 +44,10 @@ cdef inline bint is_large(Py_ssize_t size) noexcept nogil:
     return size > MAX_BLOCK or not ENGINE_BLOCKS
 
 
+cdef Py_ssize_t block_bytes(Py_ssize_t size) noexcept nogil:
+    return size + LARGE_HEAD if is_large(size) else (size + STEP - 1) // STEP * STEP
+
+
 @cython.final
 @cython.no_gc
 cdef class Slab:

@@ -48,7 +48,8 @@ cdef class Store:
     cdef Keys keys
     cdef Catalog catalog
     # What is held.
-    cdef Slab slab
+    cdef Slab slab  # records
+    cdef Slab shared  # what they share
     cdef readonly long long records
     cdef dict columns  # path text -> ColumnReader, lent by the cache; None: it lends none
     cdef list likely  # of these, those that views are likely to be asked for; None: none
@@ -83,3 +84,4 @@ cdef class Store:
     cdef int compare_key(self, Record *record, const char *key, Py_ssize_t size) noexcept nogil
     cdef int compare(self, Record *left, Record *right) noexcept nogil
     cdef long long nbytes(self)
+    cdef long long spare_bytes(self)

@@ -92,9 +92,10 @@ cdef class Store:
     def __cinit__(self):
         LIVE.stores += 1
         self.paths = []
-        self.keys = Keys.__new__(Keys)
-        self.catalog = Catalog.__new__(Catalog)
         self.slab = Slab.__new__(Slab)
+        self.shared = Slab.__new__(Slab)
+        self.keys = Keys.__new__(Keys, self.shared)
+        self.catalog = Catalog.__new__(Catalog, self.shared)
         # In the order that `_draft` knows them by.
         self.watch(path_of("metadata.name"))
         self.watch(path_of("metadata.namespace"))
@@ -377,4 +378,8 @@ cdef class Store:
 
     cdef long long nbytes(self):
         """All that is allocated for records and what they share."""
-        return self.slab.held + self.keys.bytes + self.catalog.bytes
+        return self.slab.used + self.keys.bytes + self.catalog.bytes + self.spare_bytes()
+
+    cdef long long spare_bytes(self):
+        """Of blocks that are free and of what tells blocks apart."""
+        return self.slab.held - self.slab.used + self.shared.held - self.shared.used

@@ -1,5 +1,6 @@
 from engine._json cimport Slice
 from engine._shape cimport SUCCESSORS, Shape
+from engine._slab cimport Slab
 from libc.stdint cimport uint16_t, uint32_t
 
 
@@ -42,6 +43,6 @@ cdef inline Slice own_text(const Template *template, uint32_t value) noexcept no
     return text
 
 
-cdef Template *allocate_template(Shape *shape, uint32_t values, uint32_t text) noexcept nogil
-cdef Template *plain_template(Shape *shape) noexcept nogil
-cdef void free_template(Template *template) noexcept nogil
+cdef Template *allocate_template(Slab slab, Shape *shape, uint32_t values, uint32_t text) noexcept
+cdef Template *plain_template(Slab slab, Shape *shape) noexcept
+cdef int free_template(Slab slab, Template *template) noexcept

@@ -1,14 +1,14 @@
 """Templates: shapes with the values that siblings share."""
 
 from engine._shape cimport Shape
+from engine._slab cimport Slab
 from libc.stdint cimport uint16_t, uint32_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 
-cdef Template *allocate_template(Shape *shape, uint32_t values, uint32_t text) noexcept nogil:
+cdef Template *allocate_template(Slab slab, Shape *shape, uint32_t values, uint32_t text) noexcept:
     cdef uint32_t size = <uint32_t>(sizeof(Template) + 2 * values * sizeof(uint16_t) + text)
-    cdef Template *template = <Template *>malloc(size)
+    cdef Template *template = <Template *>slab.allocate(size)
     if template == NULL:
         return NULL
     memset(template, 0, sizeof(Template))
@@ -18,9 +18,9 @@ cdef Template *allocate_template(Shape *shape, uint32_t values, uint32_t text) n
     return template
 
 
-cdef void free_template(Template *template) noexcept nogil:
-    free(template)
+cdef int free_template(Slab slab, Template *template) noexcept:
+    return slab.release(template, template.size)
 
 
-cdef Template *plain_template(Shape *shape) noexcept nogil:
-    return allocate_template(shape, 0, 0)
+cdef Template *plain_template(Slab slab, Shape *shape) noexcept:
+    return allocate_template(slab, shape, 0, 0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -15,89 +16,113 @@ from engine.bench.core.settings import CoreSettings
 from engine.bench.figure import Figure, spread
 from engine.bench.objects import pods, status_changed
 from engine.bench.plot import Curve, write
-from engine.bench.timing import each_seconds
+from engine.bench.timing import collector_off, seconds
 
 STEPS = (0.01, 0.1, 1.0, 5.0)  # of the count: 10,000 to 5,000,000 in a full run
 GETS = 20_000
 UPDATES = 2_000
 HITS = 100
 CALLS = 100
-BARS = {"get": 6.0, "apply": 2.0, "list": 2.0}
-UNITS = {"get": ("ns", 1e9), "apply": ("us", 1e6), "list": ("us", 1e6)}
 
-Costs = dict[str, float]  # seconds of one call, by operation
+Job = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Operation:
+    name: str
+    bar: float
+    unit: str
+    scale: float  # units in a second
+    jobs: Callable[[Cache, Random], tuple[Callable[[], Job], int]]  # what makes a job, and the calls in one
 
 
 def growth(settings: CoreSettings) -> Iterator[Figure]:
-    """The cost at the most objects over the cost at the fewest."""
+    """The cost with the most objects over the cost with the fewest. All caches stand in one process, and each round asks
+    one after another, so that the machine's moods meet them all."""
     sizes = sorted({max(10, int(step * settings.count)) for step in STEPS})
     arguments = {"per_owner": settings.per_owner[0], "seed": settings.seed, "rounds": settings.rounds}
-    found: list[Costs] = alone(costs, sizes=sizes, **arguments)
-    curves = [
-        Curve(
-            f"{operation}: {found[-1][operation] * scale:,.3g} {unit} at {sizes[-1]:,}",
-            [(float(size), at[operation] / found[0][operation]) for size, at in zip(sizes, found, strict=True)],
-        )
-        for operation, (unit, scale) in UNITS.items()
-    ]
+    found: list[list[list[float]]] = alone(costs, sizes=sizes, **arguments)
+    curves = []
     plotted: Path = settings.out / "core-growth.svg"
+    for operation, taken in zip(OPERATIONS, found, strict=True):
+        medians = [spread(seconds_of_size).median for seconds_of_size in taken]
+        first, last = medians[0] * operation.scale, medians[-1] * operation.scale
+        points = [(float(size), median / medians[0]) for size, median in zip(sizes, medians, strict=True)]
+        curves.append(Curve(f"{operation.name}: {last:,.3g} {operation.unit} at {sizes[-1]:,}", points))
+        times = spread(most / fewest for fewest, most in zip(taken[0], taken[-1], strict=True))
+        note = f"{first:,.3g} -> {last:,.3g} {operation.unit}; {plotted}"
+        yield Figure(
+            "growth", operation.name, times.median, "x", sizes[-1], times.rounds, times.low, times.high, operation.bar,
+            note=note,
+        )  # fmt: skip
     write(plotted, "Cost of an operation as the cache grows", "objects", f"times the cost at {sizes[0]:,}", curves)
-    for operation, (unit, scale) in UNITS.items():
-        first, last = found[0][operation], found[-1][operation]
-        note = f"{first * scale:,.3g} -> {last * scale:,.3g} {unit}; {plotted}"
-        name = {"get": "get, fresh keys", "apply": "apply_batch", "list": "100 of a namespace"}[operation]
-        yield Figure("growth", name, last / first, "x", sizes[-1], settings.rounds, bar=BARS[operation], note=note)
 
 
-def costs(sizes: list[int], per_owner: int, seed: int, rounds: int) -> list[Costs]:
-    """One cache that grows; measured at each size."""
-    cache = empty()
-    source = pods(sizes[-1], per_owner=per_owner, seed=seed, order="shuffled")
-    found = []
+def costs(sizes: list[int], per_owner: int, seed: int, rounds: int) -> list[list[list[float]]]:
+    """Seconds of a call in each round, by operation and size."""
+    caches = []
     for size in sizes:
-        for page in in_pages(islice(source, size - len(cache))):
+        cache = empty()
+        for page in in_pages(pods(size, per_owner=per_owner, seed=seed, order="shuffled")):
             cache.apply_batch([("ADDED", raw) for raw in page])
         settle(cache)
-        found.append(_costs(cache, Random(f"growth {seed} {size}"), rounds))
+        caches.append(cache)
+    found = []
+    for operation in OPERATIONS:
+        random = Random(f"growth {seed} {operation.name}")
+        sides = [operation.jobs(cache, random) for cache in caches]
+        taken: list[list[float]] = [[] for _ in sides]
+        with collector_off():
+            for _ in range(rounds):
+                for (job, calls), times in zip(sides, taken, strict=True):
+                    warming, measured = job(), job()
+                    warming()
+                    times.append(seconds(measured) / calls)
+        found.append(taken)
     return found
 
 
-def _costs(cache: Cache, random: Random, rounds: int) -> Costs:
+def gets(cache: Cache, random: Random) -> tuple[Callable[[], Job], int]:
     keys = cache.keys()
-    namespaces = [name for name in cache.index_values("namespace") if cache.index_size("namespace", name) >= HITS]
-    namespaces = namespaces or cache.index_values("namespace")
+    count = min(GETS, 20 * len(keys))
     cache_get = cache.get
-    gets, updates = min(GETS, 20 * len(keys)), min(UPDATES, len(keys))
-
-    def fresh() -> list[str]:
-        return [key.encode().decode() for key in random.choices(keys, k=gets)]
 
     def get(chosen: list[str]) -> None:
         for key in chosen:
             cache_get(key)
 
+    return lambda: partial(get, [key.encode().decode() for key in random.choices(keys, k=count)]), count
+
+
+def updates(cache: Cache, random: Random) -> tuple[Callable[[], Job], int]:
+    keys = cache.keys()
+    count = min(UPDATES, len(keys))
+
     def changes() -> list[tuple[Literal["MODIFIED"], bytes]]:
-        chosen = random.choices(keys, k=updates)
-        return [
-            ("MODIFIED", status_changed(pod.raw, random.randrange(99)))
-            for pod in cache.get_many(chosen)
-            if pod is not None
-        ]
+        found = cache.get_many(random.choices(keys, k=count))
+        return [("MODIFIED", status_changed(pod.raw, random.randrange(99))) for pod in found if pod is not None]
 
     def apply(batch: list[tuple[Literal["MODIFIED"], bytes]]) -> None:
         cache.apply_batch(batch)
         settle(cache)
 
-    def chosen_namespaces() -> list[str]:
-        return random.choices(namespaces, k=CALLS)
+    return lambda: partial(apply, changes()), count
+
+
+def lists(cache: Cache, random: Random) -> tuple[Callable[[], Job], int]:
+    namespaces = [name for name in cache.index_values("namespace") if cache.index_size("namespace", name) >= HITS]
+    namespaces = namespaces or cache.index_values("namespace")
 
     def listed(chosen: list[str]) -> None:
         for name in chosen:
             for pod in cache.list(name, limit=HITS):
                 pod.name  # noqa: B018 (reading it is what is measured)
 
-    return {
-        "get": spread(each_seconds(get, fresh, rounds)).median / gets,
-        "apply": spread(each_seconds(apply, changes, rounds)).median / updates,
-        "list": spread(each_seconds(listed, chosen_namespaces, rounds)).median / CALLS,
-    }
+    return lambda: partial(listed, random.choices(namespaces, k=CALLS)), CALLS
+
+
+OPERATIONS = (
+    Operation("get, fresh keys", 6.0, "ns", 1e9, gets),
+    Operation("apply_batch", 2.0, "us", 1e6, updates),
+    Operation("100 of a namespace", 2.0, "us", 1e6, lists),
+)
