@@ -6,6 +6,7 @@ from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
 from engine._keytable cimport prefetch
 from engine._object cimport view_of
+from engine._record cimport rest_of
 from engine._rows cimport Moment, record_of
 from engine._store cimport MAX_KEY, VIEWS_BEHIND, Record, Store, hold
 from libc.stdint cimport uint32_t, uint64_t
@@ -17,6 +18,9 @@ cdef enum:
     FEW = 24  # that are sorted in their place
     HEAD = 8  # bytes of a key that are compared as one number
 
+
+cdef enum:
+    LIKELY_REST = 8  # bytes of a key's rest that most have
 
 cdef struct Entry:
     # A hit with its key, as far as all keys' common beginning.
@@ -95,6 +99,7 @@ cdef class Hits:
         for i in range(count):
             self.records[self.count + i] = record_of(moment, rows[i])
             prefetch(self.records[self.count + i])
+            prefetch(rest_of(self.records[self.count + i]) + LIKELY_REST)
         for i in range(count):
             hold(self.records[self.count + i])
         self.count += count

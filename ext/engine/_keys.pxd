@@ -35,15 +35,18 @@ cdef class Keys:
     cdef uint32_t capacity
     cdef uint32_t free_number  # the first, or NO_NUMBER
     cdef Prefix **buckets
-    cdef uint32_t bucket_mask
+    cdef Prefix **guesses  # by how they end: the prefix that a key is likely to begin with, as many as buckets
+    cdef uint32_t bucket_mask  # of both
     cdef uint32_t held
     cdef long long bytes
 
     cdef Prefix *take(self, const char *key, Py_ssize_t size, Py_ssize_t namespace_size, Py_ssize_t length,
                       bint is_shared) except NULL
+    cdef int expect(self, const char *key, Py_ssize_t size) noexcept nogil
     cdef Prefix *find(self, const char *text, Py_ssize_t size) noexcept
     cdef Prefix *add(self, const char *text, Py_ssize_t size, Py_ssize_t namespace_size) except NULL
     cdef int widen(self) except -1
+    cdef Prefix **guess_of(self, const Prefix *prefix) noexcept nogil
     cdef int rebucket(self) except -1
     cdef int drop(self, Prefix *prefix) noexcept
 

@@ -5,11 +5,14 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from engine._json cimport Slice, find_member, find_two, skip_space
 from engine._slab cimport Slab, block_bytes
-from libc.stdint cimport int64_t, uint32_t, uintptr_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memrchr
 
 import sys
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
 
 cdef extern from "Python.h":
     Py_hash_t _Py_HashBytes(const void *data, Py_ssize_t size) noexcept nogil
@@ -17,6 +20,9 @@ cdef extern from "Python.h":
 cdef enum:
     NO_NUMBER = 0xFFFFFFFF
     FIRST_BUCKETS = 16  # a power of two
+    ENDING = 16  # bytes of a prefix's end that tell it from others
+    LONGEST_REST = 16  # of keys whose prefix is guessed
+    LINE = 64  # bytes that memory gives at once
 
 
 # --- Keys in JSON -----------------------------------------------------------------------------------------------------
@@ -87,6 +93,14 @@ cdef Py_ssize_t stem_of(const char *key, Py_ssize_t size, Py_ssize_t namespace_s
 # --- Prefixes ---------------------------------------------------------------------------------------------------------
 
 
+cdef inline uint32_t ending_of(const char *end) noexcept nogil:
+    """What the ENDING bytes before `end` are, mixed. Whoever makes two equal gets a slower lookup, no wrong one."""
+    cdef uint64_t last, before
+    memcpy(&last, end - 8, 8)
+    memcpy(&before, end - 16, 8)
+    return <uint32_t>(((last ^ before * <uint64_t>0x9E3779B97F4A7C15) * <uint64_t>0xD6E8FEB86659FD93) >> 32)
+
+
 cdef uint32_t hash_of(const char *text, Py_ssize_t size) noexcept nogil:
     return <uint32_t>_Py_HashBytes(text, size)
 
@@ -99,8 +113,11 @@ cdef class Keys:
         self.buckets = <Prefix **>calloc(FIRST_BUCKETS, sizeof(Prefix *))
         if self.buckets == NULL:
             raise MemoryError
+        self.guesses = <Prefix **>calloc(FIRST_BUCKETS, sizeof(Prefix *))
+        if self.guesses == NULL:
+            raise MemoryError
         self.bucket_mask = FIRST_BUCKETS - 1
-        self.bytes = FIRST_BUCKETS * sizeof(Prefix *)
+        self.bytes = 2 * FIRST_BUCKETS * sizeof(Prefix *)
 
     def __dealloc__(self):
         cdef uint32_t number
@@ -110,6 +127,7 @@ cdef class Keys:
                 self.slab.release(self.prefixes[number], sizeof(Prefix) + self.prefixes[number].size)
         free(self.prefixes)
         free(self.buckets)
+        free(self.guesses)
 
     cdef Prefix *take(self, const char *key, Py_ssize_t size, Py_ssize_t namespace_size, Py_ssize_t length,
                       bint is_shared) except NULL:
@@ -129,6 +147,28 @@ cdef class Keys:
             prefix = self.add(key, least, namespace_size)
         prefix.refs += 1
         return prefix
+
+    cdef int expect(self, const char *key, Py_ssize_t size) noexcept nogil:
+        """A key will be compared: has its prefix read, which its record would tell only later."""
+        cdef const char *end = key + size - 1
+        cdef const char *least = key + ENDING - 1
+        cdef Prefix *prefix
+        if size > LONGEST_REST + ENDING:
+            least = end - LONGEST_REST
+        while end >= least:
+            if end[0] == c"-":
+                prefix = self.guesses[ending_of(end + 1) & self.bucket_mask]
+                prefetch(prefix)
+                prefetch(<const char *>prefix + LINE)
+                return 0
+            end -= 1
+        return 0
+
+    cdef Prefix **guess_of(self, const Prefix *prefix) noexcept nogil:
+        """NULL: none of it."""
+        if prefix.size < ENDING:
+            return NULL
+        return &self.guesses[ending_of(prefix.text + prefix.size) & self.bucket_mask]
 
     cdef Prefix *find(self, const char *text, Py_ssize_t size) noexcept:
         cdef Prefix *prefix = self.buckets[hash_of(text, size) & self.bucket_mask]
@@ -163,6 +203,8 @@ cdef class Keys:
         bucket = hash_of(text, size) & self.bucket_mask
         prefix.next = self.buckets[bucket]
         self.buckets[bucket] = prefix
+        if self.guess_of(prefix) != NULL:
+            self.guess_of(prefix)[0] = prefix
         PREFIXES += 1
         self.prefixes[prefix.number] = prefix
         self.held += 1
@@ -182,19 +224,26 @@ cdef class Keys:
     cdef int rebucket(self) except -1:
         cdef uint32_t mask = 2 * self.bucket_mask + 1, number, bucket
         cdef Prefix **buckets = <Prefix **>calloc(<size_t>mask + 1, sizeof(Prefix *))
+        cdef Prefix **guesses = <Prefix **>calloc(<size_t>mask + 1, sizeof(Prefix *))
         cdef Prefix *prefix
-        if buckets == NULL:
+        if buckets == NULL or guesses == NULL:
+            free(buckets)
+            free(guesses)
             raise MemoryError
+        free(self.guesses)
+        self.guesses = guesses
+        self.bytes += 2 * <long long>(mask - self.bucket_mask) * sizeof(Prefix *)
+        self.bucket_mask = mask
         for number in range(self.count):
             prefix = self.prefixes[number]
             if not <uintptr_t>prefix & 1:
                 bucket = hash_of(prefix.text, prefix.size) & mask
                 prefix.next = buckets[bucket]
                 buckets[bucket] = prefix
+                if self.guess_of(prefix) != NULL:
+                    self.guess_of(prefix)[0] = prefix
         free(self.buckets)
-        self.bytes += (mask - self.bucket_mask) * sizeof(Prefix *)
         self.buckets = buckets
-        self.bucket_mask = mask
         return 0
 
     cdef int drop(self, Prefix *prefix) noexcept:
@@ -209,6 +258,8 @@ cdef class Keys:
         while place[0] != prefix:
             place = &place[0].next
         place[0] = prefix.next
+        if self.guess_of(prefix) != NULL and self.guess_of(prefix)[0] == prefix:
+            self.guess_of(prefix)[0] = NULL
         self.prefixes[prefix.number] = <Prefix *>(<uintptr_t>self.free_number << 1 | 1)
         self.free_number = prefix.number
         self.held -= 1
