@@ -81,6 +81,7 @@ cdef class Arena:
     cdef Region *add_region(self) noexcept:
         """Small ones as long as little is needed; then of the size of huge pages."""
         cdef uint32_t most = <uint32_t>(REGION_BYTES // self.block), number, room
+        cdef size_t align
         cdef Region **regions = self.regions
         cdef Region *region = <Region *>PyMem_Calloc(1, sizeof(Region))
         if region == NULL:
@@ -94,7 +95,8 @@ cdef class Arena:
             self.regions = regions
             self.room = room
         region.blocks = region.free = min(max(self.blocks, <uint32_t>FEWEST_BLOCKS), most)
-        region.start = engine_map_aligned(region.blocks * self.block, REGION_BYTES if region.blocks == most else self.block)
+        align = REGION_BYTES if region.blocks == most else self.block
+        region.start = engine_map_aligned(region.blocks * self.block, align)
         if region.start == NULL:
             PyMem_Free(region)
             return NULL

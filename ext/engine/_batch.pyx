@@ -5,10 +5,11 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
+from engine._ahead cimport prefetch_lines
 from engine._draft cimport draft
 from engine._indexes cimport UNCHANGED, Index, Indexes
 from engine._json cimport Slice
-from engine._keytable cimport hash_of, prefetch
+from engine._keytable cimport hash_of
 from engine._object cimport Object, bind, raw_of, view_of
 from engine._record cimport LEAVING
 from engine._rows cimport Rows
@@ -19,9 +20,8 @@ from libc.string cimport memcmp, memcpy, memset
 from collections.abc import Mapping
 
 cdef enum:
-    LINE = 64  # bytes that memory gives at once
-    HEAD_LINES = 5
-    RECORD_LINES = 4
+    HEAD = 320  # bytes of an item, up to where its key is as a rule
+    RECORD = 256
     # Steps until an item's key is looked at, its older version found, what that refers to expected, and what its next
     # version may refer to; and until it is encoded.
     TO_LOOK = 3
@@ -53,17 +53,6 @@ cdef bint are_siblings(const char *left, Py_ssize_t left_size, const char *right
 # --- Ahead ------------------------------------------------------------------------------------------------------------
 
 
-cdef inline void fetch(const void *address, int lines) noexcept nogil:
-    cdef int i
-    for i in range(lines):
-        prefetch(<const char *>address + i * LINE)
-
-
-cdef inline void fetch_head(PyObject *item) noexcept:
-    """Of bytes, up to where the key is as a rule."""
-    fetch(item, HEAD_LINES)
-
-
 cdef inline bytes text_of(object item):
     """What will be encoded, if that is known before it is asked for."""
     if type(item) is bytes:
@@ -71,10 +60,10 @@ cdef inline bytes text_of(object item):
     return (<Object>item).data if type(item) is Object and (<Object>item).record == NULL else None
 
 
-cdef inline void fetch_text(object item):
+cdef inline void fetch_text(object item) noexcept:
     cdef bytes text = text_of(item)
     if text is not None:
-        fetch(<PyObject *>text, <int>(PyBytes_GET_SIZE(text) // LINE))
+        prefetch_lines(<PyObject *>text, PyBytes_GET_SIZE(text))
 
 
 cdef int look_at(object item, Coming *coming) except -1:
@@ -136,7 +125,7 @@ cdef class Batch:
         try:
             for i in range(count + TO_ENCODE):
                 if i < count:
-                    fetch_head(PyList_GET_ITEM(items, i))
+                    prefetch_lines(PyList_GET_ITEM(items, i), HEAD)
                 if TO_LOOK <= i < count + TO_LOOK:
                     coming = &ring[(i - TO_LOOK) & (MAX_COMING - 1)]
                     look_at(<object>PyList_GET_ITEM(items, i - TO_LOOK), coming)
@@ -145,7 +134,7 @@ cdef class Batch:
                 if TO_FIND <= i < count + TO_FIND:
                     coming = &ring[(i - TO_FIND) & (MAX_COMING - 1)]
                     if coming.size > 0:
-                        fetch(self.rows.keys.guess(coming.hash), RECORD_LINES)
+                        prefetch_lines(self.rows.keys.guess(coming.hash), RECORD)
                 if TO_EXPECT <= i < count + TO_EXPECT:
                     coming = &ring[(i - TO_EXPECT) & (MAX_COMING - 1)]
                     record = self.rows.keys.guess(coming.hash) if coming.size > 0 else NULL

@@ -6,12 +6,13 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from engine._ahead cimport LINE, prefetch
 from engine._arrays cimport array_of
 from engine._batch cimport Batch, new_batch
 from engine._changes cimport change_rows, compare, tell
 from engine._compaction cimport close_gaps, compact_records
 from engine._indexes cimport Index, Indexes
-from engine._keytable cimport Wanted, hash_of, prefetch
+from engine._keytable cimport Wanted, hash_of
 from engine._object cimport Object, key_of, namespace_of, view_of
 from engine._path cimport path_of
 from engine._query cimport Query, keys_of, namespaces_of, query_for, query_of
@@ -45,7 +46,6 @@ cdef extern from "Python.h":
 cdef enum:
     NOT_HASHED = -1  # of a str
     BLOCK = 256  # keys that are looked up together
-    LINE = 64  # bytes that memory gives at once
     MAX_LIKELY = 4  # columns that are read ahead for views
     PAIRS_AHEAD = 16  # of a batch
     ITEMS_AHEAD = 8  # of a list, that are read from memory before it is their turn

@@ -1,9 +1,10 @@
 """What becomes of a batch: its changes are made in rows and columns, and told to the log."""
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from engine._ahead cimport prefetch
 from engine._batch cimport Batch, Pending, new_batch
 from engine._json cimport Slice
-from engine._keytable cimport hash_of, prefetch
+from engine._keytable cimport hash_of
 from engine._record cimport CURRENT, HEADER, rest_of
 from engine._ring cimport ADDED, DELETED, MODIFIED, Change
 from engine._rows cimport (

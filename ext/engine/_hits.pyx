@@ -4,7 +4,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
-from engine._keytable cimport prefetch
+from engine._ahead cimport prefetch
 from engine._object cimport view_of
 from engine._record cimport rest_of
 from engine._rows cimport Moment, record_of

@@ -2,9 +2,9 @@
 
 cimport cython
 from cpython.list cimport PyList_GET_ITEM
+from engine._ahead cimport prefetch
 from engine._columns cimport ABSENT, NOTHING, SINGLE, Column, Texts, Value, number_of, text_of_values
 from engine._json cimport Slice
-from engine._keytable cimport prefetch
 from engine._object cimport Object, key_of, view_of
 from engine._path cimport path_of
 from engine._rows cimport Fork, Place, Rows, is_before, next_place, record_at, record_of

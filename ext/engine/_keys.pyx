@@ -3,16 +3,14 @@
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
+from engine._ahead cimport LINE, prefetch
 from engine._json cimport Slice, find_member, find_two, skip_space
 from engine._slab cimport Slab, block_bytes
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memrchr
 
 import sys
-
-cdef extern from *:
-    void prefetch "__builtin_prefetch"(const void *address) noexcept nogil
 
 cdef extern from "Python.h":
     Py_hash_t _Py_HashBytes(const void *data, Py_ssize_t size) noexcept nogil
@@ -22,7 +20,6 @@ cdef enum:
     FIRST_BUCKETS = 16  # a power of two
     ENDING = 16  # bytes of a prefix's end that tell it from others
     LONGEST_REST = 16  # of keys whose prefix is guessed
-    LINE = 64  # bytes that memory gives at once
 
 
 # --- Keys in JSON -----------------------------------------------------------------------------------------------------

@@ -13,10 +13,6 @@ cdef extern from "Python.h":
     # Of a str of ASCII alone, hash() says the same: such a key's own hash is used as it is.
 
 
-cdef extern from *:
-    void prefetch "__builtin_prefetch" (const void *address) noexcept nogil
-
-
 cdef struct Shard:
     # Open addressing. A slot is 0 (free), or 16 bits of the hash above the 48 bits of a record's address; an entry
     # stands at its home, or behind it with no free slot between.

@@ -2,6 +2,7 @@
 
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from engine._ahead cimport prefetch
 from engine._store cimport MAX_KEY, Record
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset

@@ -4,7 +4,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from engine._keytable cimport prefetch
+from engine._ahead cimport prefetch
 from engine._object cimport raw_of, restamped, view_of
 from engine._store cimport Record, Store, hold
 from libc.stdint cimport int64_t, uint8_t, uint32_t

@@ -2,9 +2,10 @@
 
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from engine._ahead cimport prefetch
 from engine._arena cimport new_arena
 from engine._epochs cimport CHUNK, MOMENT, PAGE, RECORD, Epochs, Kind, Retired
-from engine._keytable cimport KeyTable, hash_of, prefetch
+from engine._keytable cimport KeyTable, hash_of
 from engine._slab cimport Slab
 from engine._store cimport MAX_KEY, Record, Store, hold
 from libc.stdint cimport uint32_t, uint64_t

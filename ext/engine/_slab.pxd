@@ -28,8 +28,8 @@ cdef struct Span:
 @cython.final
 @cython.no_gc
 cdef class Slab:
-    """Small blocks of memory. The fullest span with room serves first, so that sparse ones run empty; an empty one gives
-    its memory back."""
+    """Small blocks of memory. The fullest span with room serves first, so that sparse ones run empty; an empty one
+    gives its memory back."""
 
     cdef Arena arena  # for spans
     cdef Span *spans[SIZES][FILLS]  # with free blocks, by size and fill

@@ -4,6 +4,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from engine._ahead cimport LINE, prefetch, prefetch_lines
 from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport text_room, unpack_object
 from engine._draft cimport REVISION_PATH, draft, let_go
@@ -36,21 +37,11 @@ from libc.string cimport memcmp, memcpy, memset
 cdef enum:
     MAX_OBJECT = 1 << 30  # bytes of JSON
     MAX_VARINT = 10
-    LINE = 64  # bytes that memory gives at once
-    HEAD_LINES = 2  # of a template, until its size is known
-    USUAL_LINES = 6
-
-cdef extern from *:
-    void prefetch "__builtin_prefetch" (const void *address) noexcept nogil
-
+    # Bytes of a template: what is read of it before its size is known, and what it has as a rule.
+    HEAD = 2 * LINE
+    USUAL = 6 * LINE
 
 cdef Tape tape  # scratch
-
-
-cdef inline void expect_lines(const Template *template, uint32_t first, uint32_t behind) noexcept nogil:
-    cdef uint32_t i
-    for i in range(first, behind):
-        prefetch(<const char *>template + i * LINE)
 
 
 cdef inline const Shape *shape_with(Catalog catalog, const Record *record, int path, uint32_t *section) noexcept:
@@ -255,7 +246,8 @@ cdef class Store:
         for i in range(record.sections):
             number = template_number(record, i)
             if number != NO_TEMPLATE:
-                expect_lines(self.catalog.get(number), 0, HEAD_LINES)
+                prefetch(self.catalog.get(number))
+                prefetch(<const char *>self.catalog.get(number) + LINE)
         prefetch(self.keys.prefixes[record.prefix])
         prefetch(<const char *>self.keys.prefixes[record.prefix] + LINE)
         return 0
@@ -268,10 +260,10 @@ cdef class Store:
             if number == NO_TEMPLATE:
                 continue
             template = self.catalog.get(number)
-            expect_lines(template, HEAD_LINES, (template.size + LINE - 1) // LINE)
+            prefetch_lines(<const char *>template + HEAD, <Py_ssize_t>template.size - HEAD)
             template = self.catalog.known(template.successors[0])
             if template != NULL:
-                expect_lines(template, 0, USUAL_LINES)
+                prefetch_lines(template, USUAL)
         return 0
 
     # --- Reading ---

@@ -37,7 +37,7 @@ class Operation:
 
 
 def growth(settings: CoreSettings) -> Iterator[Figure]:
-    """The cost with the most objects over the cost with the fewest. All caches stand in one process, and each round asks
+    """The cost with the most objects over the cost with the fewest. All caches stand in one process and each round asks
     one after another, so that the machine's moods meet them all."""
     sizes = sorted({max(10, int(step * settings.count)) for step in STEPS})
     arguments = {"per_owner": settings.per_owner[0], "seed": settings.seed, "rounds": settings.rounds}
