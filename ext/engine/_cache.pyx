@@ -259,8 +259,6 @@ cdef class Cache:
     cdef Record *find(self, str key) except? NULL:
         cdef Wanted wanted
         look_up(key, &wanted)
-        self.rows.keys.expect(wanted.hash)
-        self.store.keys.expect(wanted.key, wanted.size)
         return self.rows.keys.find(wanted.key, wanted.size, wanted.hash)
 
     def get(self, str key not None):

@@ -123,6 +123,8 @@ cdef class KeyTable:
         if shard.count == 0:
             return NULL
         at = home_of(shard, hash)
+        prefetch(slot_at(shard, at))
+        self.store.keys.expect(key, size)
         while True:
             slot = slot_at(shard, at)[0]
             if slot == 0:
