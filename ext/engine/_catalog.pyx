@@ -1,10 +1,11 @@
 """The shapes and templates of one store."""
 
 cimport cython
+from engine._json cimport Slice
 from engine._keys cimport hash_of
 from engine._shape cimport Shape, free_shape, shape_bytes
 from engine._slab cimport Slab, block_bytes
-from engine._template cimport Template, free_template, plain_template, tokens_of
+from engine._template cimport Template, free_template, own_text, plain_template, tokens_of
 from libc.stdint cimport uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memset
@@ -20,7 +21,26 @@ cdef enum:
 
 
 cdef inline uint32_t chain_of(const Template *template) noexcept nogil:
-    return hash_of(<const char *>tokens_of(template), template.size - sizeof(Template))
+    """Of what it says."""
+    cdef uint32_t hash = template.values, value
+    cdef Slice text
+    for value in range(template.values):
+        text = own_text(template, value)
+        hash = (hash ^ tokens_of(template)[value] ^ hash_of(text.start, text.size)) * <uint32_t>0x9E3779B1
+    return hash ^ hash >> 16
+
+
+cdef bint says_the_same(const Template *left, const Template *right) noexcept nogil:
+    cdef uint32_t value
+    cdef Slice text, other
+    if left.values != right.values or memcmp(tokens_of(left), tokens_of(right), left.values * sizeof(uint16_t)) != 0:
+        return False
+    for value in range(left.values):
+        text = own_text(left, value)
+        other = own_text(right, value)
+        if text.size != other.size or memcmp(text.start, other.start, text.size) != 0:
+            return False
+    return True
 
 
 @cython.final
@@ -168,6 +188,8 @@ cdef class Catalog:
             self.chains[chain_of(template) & self.chain_mask] = template.number
         self.templates[template.number] = template
         template.shape.templates += 1
+        if template.lender != NULL:
+            template.lender.refs += 1
         self.held += 1
         self.bytes += block_bytes(template.size)
         self.template_bytes += block_bytes(template.size) if template.values else 0
@@ -179,9 +201,7 @@ cdef class Catalog:
         cdef Template *other
         while number != NONE:
             other = self.templates[number]
-            if other.shape == template.shape and other.size == template.size and other.values == template.values and (
-                memcmp(tokens_of(other), tokens_of(template), template.size - sizeof(Template)) == 0
-            ):
+            if other.shape == template.shape and says_the_same(other, template):
                 return other
             number = other.next
         return NULL
@@ -218,11 +238,13 @@ cdef class Catalog:
         self.held -= 1
         self.bytes -= block_bytes(template.size)
         self.template_bytes -= block_bytes(template.size) if template.values else 0
+        if template.lender != NULL:
+            self.drop(template.lender)
         free_template(self.slab, template)
         return 0
 
     cdef int drop(self, Template *template) noexcept:
-        """One record less. The last one takes the template along, unless it is its shape's plain one, which stays with
+        """One record, or borrower, less. The last one takes the template along, unless it is its shape's plain one, which stays with
         the shape until room is needed."""
         template.refs -= 1
         if template.refs:

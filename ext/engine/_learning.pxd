@@ -4,6 +4,5 @@ from engine._slab cimport Slab
 from engine._template cimport Known, Template
 
 
-cdef Template *template_of(Slab slab, Shape *shape, const Walk *walk, const Walk *sibling,
-                           const Template *owner) noexcept
+cdef Template *template_of(Slab slab, Shape *shape, const Walk *walk, const Walk *sibling, Template *owner) noexcept
 cdef bint learn(Shape *shape, const Walk *walk, const Known *known) noexcept nogil

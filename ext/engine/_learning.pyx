@@ -17,7 +17,16 @@ from engine._shape cimport (
     shape_text,
 )
 from engine._slab cimport Slab
-from engine._template cimport Known, Template, allocate_template, ends_of, own_text, texts_of, tokens_of
+from engine._template cimport (
+    Known,
+    Template,
+    allocate_template,
+    ends_of,
+    own_text,
+    starts_of,
+    texts_of,
+    tokens_of,
+)
 from engine._words cimport is_same
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy
@@ -28,14 +37,17 @@ cdef enum:
     MIN_LEARNED = 4  # bytes of a value from which on being equal to another one is no chance
 
 
-cdef inline bint has_text(const Template *template, const char *text, Py_ssize_t size) noexcept nogil:
+cdef inline uint32_t value_with(const Template *template, const char *text, Py_ssize_t size) noexcept nogil:
+    """Which value says this; template.values: none."""
     cdef uint32_t value
     cdef Slice own
     for value in range(template.values):
         own = own_text(template, value)
         if own.size == size and memcmp(own.start, text, size) == 0:
-            return True
-    return False
+            break
+    else:
+        return template.values
+    return value
 
 
 cdef inline bint shared(const Shape *shape, const Walk *walk, const Walk *sibling, const Template *owner,
@@ -52,25 +64,26 @@ cdef inline bint shared(const Shape *shape, const Walk *walk, const Walk *siblin
     if other.size == size and memcmp(other.start, walk.stops[stop].start, size) == 0:
         return False
     if sibling == NULL:
-        return has_text(owner, walk.stops[stop].start, size)
+        return value_with(owner, walk.stops[stop].start, size) < owner.values
     other = current(shape, sibling, token)
     return other.size == size and memcmp(other.start, walk.stops[stop].start, size) == 0
 
 
-cdef Template *template_of(Slab slab, Shape *shape, const Walk *walk, const Walk *sibling,
-                           const Template *owner) noexcept:
+cdef Template *template_of(Slab slab, Shape *shape, const Walk *walk, const Walk *sibling, Template *owner) noexcept:
     """A template of what two sections have in common, both walked over by the shape's plain template; without a sibling
-    (NULL) of what is a value of `owner` too. NULL when memory is out or the common values are too long."""
-    cdef uint32_t i, values = 0
+    (NULL) of what is a value of `owner` too, which lends it the texts. NULL when memory is out or the common values are
+    too long."""
+    cdef uint32_t i, values = 0, value
     cdef Py_ssize_t size, text = 0
     cdef Template *template
+    cdef Template *lender = owner.lender if owner != NULL and owner.lender != NULL else owner
     for i in range(walk.count):
         if shared(shape, walk, sibling, owner, i):
             values += 1
             text += walk.stops[i].end - walk.stops[i].start
     if text > 65535:
         return NULL
-    template = allocate_template(slab, shape, values, <uint32_t>text)
+    template = allocate_template(slab, shape, values, <uint32_t>text, lender)
     if template == NULL:
         return NULL
     values = 0
@@ -78,8 +91,13 @@ cdef Template *template_of(Slab slab, Shape *shape, const Walk *walk, const Walk
     for i in range(walk.count):
         if shared(shape, walk, sibling, owner, i):
             size = walk.stops[i].end - walk.stops[i].start
-            memcpy(texts_of(template) + text, walk.stops[i].start, size)
-            text += size
+            if lender == NULL:
+                memcpy(texts_of(template) + text, walk.stops[i].start, size)
+                text += size
+            else:
+                value = value_with(owner, walk.stops[i].start, size)
+                starts_of(template)[values] = starts_of(owner)[value]
+                text = ends_of(owner)[value]
             tokens_of(template)[values] = walk.stops[i].token
             ends_of(template)[values] = <uint16_t>text
             values += 1

@@ -2,7 +2,7 @@
 
 from engine._json cimport Slice
 from engine._shape cimport KEY_TOKEN, UNRESOLVED, Blank, Place, Shape, shape_text, token_at
-from engine._template cimport Template, ends_of, texts_of, tokens_of
+from engine._template cimport Template, ends_of, starts_of, texts_of, tokens_of
 from engine._words cimport is_same_text, same_bytes
 from libc.stdint cimport uint16_t, uint32_t
 from libc.string cimport memchr, memcmp
@@ -33,15 +33,17 @@ cdef const char *match(const Template *template, const char *p, const char *end,
     cdef const uint16_t *ordered_end = ordered + shape.varying
     cdef const uint16_t *valued = tokens_of(template)
     cdef const uint16_t *valued_end = valued + template.values
+    # The next of the template's own values.
+    cdef const uint16_t *own_start = starts_of(template)
     cdef const uint16_t *own_end = ends_of(template)
-    cdef const char *own = texts_of(template)  # the next of the template's own values
-    cdef const char *owns = own
+    cdef const char *owns = texts_of(template)
     cdef uint32_t at = 0  # offset in the shape's text of what stands at p
     cdef uint32_t tokens = shape.tokens, misses = 0, missed_bytes = 0, keys = 0, token
     cdef uint32_t varying_token = ordered[0] if shape.varying else tokens
     cdef uint32_t value_token = valued[0] if template.values else tokens
     cdef Py_ssize_t run, same, size
     cdef const char *behind
+    cdef const char *own
     cdef Stop *stop = walk.stops
     cdef bint is_varying
     walk.count = 0
@@ -82,12 +84,13 @@ cdef const char *match(const Template *template, const char *p, const char *end,
             ordered += 1
             varying_token = ordered[0] if ordered < ordered_end else tokens
         if value_token == token:
-            size = owns + own_end[0] - own
-            own += size
+            own = owns + own_start[0]
+            size = own_end[0] - own_start[0]
+            own_start += 1
             own_end += 1
             valued += 1
             value_token = valued[0] if valued < valued_end else tokens
-            if end - p > size and p[size] == text[at] and is_same_text(p, own - size, size):
+            if end - p > size and p[size] == text[at] and is_same_text(p, own, size):
                 if is_varying or size != at - blank.start or blank.role == KEY_TOKEN:
                     add_stop(&stop, token, p, p + size, True)
                 p += size

@@ -33,7 +33,7 @@ from engine._shape cimport (
     Varying,
     shape_text,
 )
-from engine._template cimport Known, Template, ends_of, own_text, texts_of, tokens_of
+from engine._template cimport Known, Template, ends_of, own_text, starts_of, texts_of, tokens_of
 from engine._words cimport LONG_RUN, is_same, is_same_text
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memmove, memset
@@ -240,9 +240,9 @@ cdef const char *same_section(const Template *template, const uint8_t **packed, 
     cdef Slice[256] varied
     cdef const uint16_t *valued = tokens_of(template)
     cdef const uint16_t *valued_end = valued + template.values
+    cdef const uint16_t *own_start = starts_of(template)
     cdef const uint16_t *own_end = ends_of(template)
-    cdef const char *own = texts_of(template)
-    cdef const char *owns = own
+    cdef const char *owns = texts_of(template)
     cdef uint32_t varying = packed[0][0], vary = 0, code, number, at = 0, tokens = shape.tokens
     cdef uint32_t token, varying_token, value_token = valued[0] if valued < valued_end else tokens
     cdef const uint8_t *codes = packed[0] + 1
@@ -267,14 +267,14 @@ cdef const char *same_section(const Template *template, const uint8_t **packed, 
             is_fixed[0] = not refers
             return p
         at = blanks[token].end
-        text.start = own
         is_own = value_token == token
         if is_own:
-            own = owns + own_end[0]
+            text.start = owns + own_start[0]
+            text.size = own_end[0] - own_start[0]
+            own_start += 1
             own_end += 1
             valued += 1
             value_token = valued[0] if valued < valued_end else tokens
-        text.size = own - text.start
         if varying_token != token:
             if text.size > end - p or not is_same_text(text.start, p, text.size):
                 return NULL

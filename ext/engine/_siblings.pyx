@@ -9,7 +9,7 @@ from engine._learning cimport template_of
 from engine._matching cimport match
 from engine._record cimport Record, template_number
 from engine._shape cimport SUCCESSORS, Shape
-from engine._template cimport Template, ends_of, free_template
+from engine._template cimport Template, free_template, own_bytes
 from libc.stdint cimport uint32_t
 
 cdef enum:
@@ -147,12 +147,9 @@ cdef Template *common_of_move(Record *hint, uint32_t number, Catalog catalog) ex
 
 cdef Template *worthwhile(Template *common, Template *present, Shape *shape, Catalog catalog) noexcept:
     """Frees what saves too little."""
-    cdef uint32_t own, old
     if common == NULL:
         return NULL
-    own = ends_of(common)[common.values - 1] if common.values else 0
-    old = ends_of(present)[present.values - 1] if present.values else 0
-    if own <= old + COMMON_BYTES:
+    if own_bytes(common) <= own_bytes(present) + COMMON_BYTES:
         free_template(catalog.slab, common)
         if shape.barren < PATIENCE:
             shape.barren += 1

@@ -6,8 +6,9 @@ from libc.stdint cimport uint16_t, uint32_t
 from libc.string cimport memset
 
 
-cdef Template *allocate_template(Slab slab, Shape *shape, uint32_t values, uint32_t text) noexcept:
-    cdef uint32_t size = <uint32_t>(sizeof(Template) + 2 * values * sizeof(uint16_t) + text)
+cdef Template *allocate_template(Slab slab, Shape *shape, uint32_t values, uint32_t text, Template *lender) noexcept:
+    cdef uint32_t numbers = 3 * values if lender != NULL else 2 * values + 1
+    cdef uint32_t size = <uint32_t>(sizeof(Template) + numbers * sizeof(uint16_t) + (text if lender == NULL else 0))
     cdef Template *template = <Template *>slab.allocate(size)
     if template == NULL:
         return NULL
@@ -15,6 +16,8 @@ cdef Template *allocate_template(Slab slab, Shape *shape, uint32_t values, uint3
     template.size = size
     template.shape = shape
     template.values = values
+    template.lender = lender
+    starts_of(template)[0] = 0
     return template
 
 
@@ -23,4 +26,4 @@ cdef int free_template(Slab slab, Template *template) noexcept:
 
 
 cdef Template *plain_template(Slab slab, Shape *shape) noexcept:
-    return allocate_template(slab, shape, 0, 0)
+    return allocate_template(slab, shape, 0, 0, NULL)
