@@ -106,7 +106,7 @@ class Cache:
 
     def snapshot(self) -> Snapshot:
         """O(1): a read-only view of this moment that later writes do not change. As long as it lives, the first write
-        to 512 neighbouring rows copies 4 KB, and versions that it sees are kept."""
+        to 256 rows that stand together copies 2 KB, and versions that it sees are kept."""
 
     def explain(
         self,
@@ -118,9 +118,9 @@ class Cache:
 
     def stats(self) -> dict[str, int]:
         """`objects`; `bytes` and its parts: `record_bytes` (the objects themselves), `spare_bytes` (free blocks among
-        them), `template_bytes` (what they have in common), `prefix_bytes` (of keys), `row_bytes` (hash table, order,
-        directory), `column_bytes` (indexes, labels, columns). `columns` (distinct paths and functions, labels among
-        them), `indexes` (names, "namespace" among them); `records` (versions held: rows, views, log, snapshots),
+        them and what they share), `template_bytes` (what they have in common), `prefix_bytes` (of keys), `row_bytes`
+        (hash table, order, directory), `column_bytes` (indexes, labels, columns). `columns` (distinct paths and
+        functions, labels among them), `indexes` (names, "namespace" among them); `records` (versions held: rows, views, log, snapshots),
         `shapes`, `templates`, `snapshots`; `malformed` (distinct values in columns of quantities that are none, as of
         their last arrays);
         `resource_version`."""

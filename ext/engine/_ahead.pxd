@@ -9,6 +9,11 @@ cdef enum:
     FOUR_LINES = 4 * LINE
 
 
+cdef inline void prefetch_two(const void *start) noexcept nogil:
+    prefetch(start)
+    prefetch(<const char *>start + LINE)
+
+
 cdef inline void prefetch_lines(const void *start, Py_ssize_t bytes) noexcept nogil:
     """Those that begin at `start` and every LINE behind it, as far as there are so many bytes, and up to three more."""
     cdef const char *p = <const char *>start

@@ -21,7 +21,7 @@ cdef struct Region:
 @cython.no_gc
 cdef class Arena:
     """Blocks of one size, a power of two, each at a multiple of it. The first region with a free one serves, so that
-    the others run empty; an empty one goes back to the system."""
+    the others run empty. An empty one goes back to the system, when there is another or nothing is left."""
 
     cdef size_t block  # bytes, from 2048 to REGION_BYTES
     cdef Region **regions  # from the highest address on: the oldest first, as systems give memory
@@ -29,7 +29,9 @@ cdef class Arena:
     cdef uint32_t room
     cdef uint32_t first  # the regions before it have no free block
     cdef uint32_t blocks  # of all regions
-    cdef readonly long long held  # bytes of blocks that were used
+    cdef uint32_t used
+    cdef Region *empty  # kept, so that a block that comes and goes costs no system calls; NULL: none is
+    cdef readonly long long held  # bytes of blocks that were used, but for those of the empty region
 
     cdef void *allocate(self) noexcept  # NULL: no memory. What is in it nobody knows.
     cdef int release(self, void *block) noexcept

@@ -48,6 +48,9 @@ cdef class Arena:
         bit = trailing_zeros(~region.taken[word])
         region.taken[word] |= <uint64_t>1 << bit
         region.free -= 1
+        self.used += 1
+        if region == self.empty:
+            self.empty = NULL
         if word * 64 + bit == region.fresh:
             region.fresh += 1
             self.held += self.block
@@ -65,7 +68,19 @@ cdef class Arena:
         region.taken[at >> 6] &= ~(<uint64_t>1 << (at & 63))
         region.free += 1
         self.first = min(self.first, number)
-        return self.remove_region(number) if region.free == region.blocks else 0
+        self.used -= 1
+        if region.free < region.blocks:
+            return 0
+        if self.empty == NULL:
+            self.empty = region
+            self.held -= region.fresh * <long long>self.block
+            region.fresh = 0
+        else:
+            self.remove_region(number)
+        if self.used == 0:
+            self.empty = NULL
+            self.remove_region(0)  # the only one
+        return 0
 
     cdef uint32_t region_of(self, const void *block) noexcept:
         """The first that begins no higher; self.count: there is none."""

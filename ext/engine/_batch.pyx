@@ -20,7 +20,7 @@ from libc.string cimport memcmp, memcpy, memset
 from collections.abc import Mapping
 
 cdef enum:
-    HEAD = 320  # bytes of an item, up to where its key is as a rule
+    HEAD = 512  # bytes of an item, up to where its key is as a rule
     RECORD = 256
     # Steps until an item's key is looked at, its older version found, what that refers to expected, and what its next
     # version may refer to; and until it is encoded.

@@ -10,6 +10,7 @@ cdef enum:
 
 
 @cython.final
+@cython.no_gc
 cdef class Catalog:
     """The shapes and templates of one store, by number and by what they look like."""
 

@@ -44,6 +44,7 @@ cdef bint says_the_same(const Template *left, const Template *right) noexcept no
 
 
 @cython.final
+@cython.no_gc
 cdef class Catalog:
     def __cinit__(self, Slab slab not None):
         self.slab = slab
@@ -244,8 +245,8 @@ cdef class Catalog:
         return 0
 
     cdef int drop(self, Template *template) noexcept:
-        """One record, or borrower, less. The last one takes the template along, unless it is its shape's plain one, which stays with
-        the shape until room is needed."""
+        """One record or borrower less. The last one takes the template along, unless it is its shape's plain one, which
+        stays with the shape until room is needed."""
         template.refs -= 1
         if template.refs:
             return 0

@@ -15,12 +15,10 @@ from libc.string cimport memcmp, memcpy
 
 cdef enum:
     FIRST_ROOM = 64
+    LIKELY_REST = 8  # bytes of a key's rest that most have
     FEW = 24  # that are sorted in their place
     HEAD = 8  # bytes of a key that are compared as one number
 
-
-cdef enum:
-    LIKELY_REST = 8  # bytes of a key's rest that most have
 
 cdef struct Entry:
     # A hit with its key, as far as all keys' common beginning.

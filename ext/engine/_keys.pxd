@@ -26,6 +26,7 @@ cdef long long PREFIXES  # that exist at this moment, of all stores
 
 
 @cython.final
+@cython.no_gc
 cdef class Keys:
     """The prefixes of one store's keys."""
 

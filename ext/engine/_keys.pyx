@@ -3,7 +3,7 @@
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from engine._ahead cimport LINE, prefetch
+from engine._ahead cimport prefetch_two
 from engine._json cimport Slice, find_member, find_two, skip_space
 from engine._slab cimport Slab, block_bytes
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
@@ -103,6 +103,7 @@ cdef uint32_t hash_of(const char *text, Py_ssize_t size) noexcept nogil:
 
 
 @cython.final
+@cython.no_gc
 cdef class Keys:
     def __cinit__(self, Slab slab not None):
         self.slab = slab
@@ -149,14 +150,11 @@ cdef class Keys:
         """A key will be compared: has its prefix read, which its record would tell only later."""
         cdef const char *end = key + size - 1
         cdef const char *least = key + ENDING - 1
-        cdef Prefix *prefix
         if size > LONGEST_REST + ENDING:
             least = end - LONGEST_REST
         while end >= least:
             if end[0] == c"-":
-                prefix = self.guesses[ending_of(end + 1) & self.bucket_mask]
-                prefetch(prefix)
-                prefetch(<const char *>prefix + LINE)
+                prefetch_two(self.guesses[ending_of(end + 1) & self.bucket_mask])
                 return 0
             end -= 1
         return 0

@@ -6,6 +6,8 @@ from libc.stdint cimport uint32_t, uint64_t
 
 cdef enum:
     SHARDS = 256  # each grows by itself: a pause concerns one of them
+    SEGMENT_BITS = 8
+    SEGMENT = 1 << SEGMENT_BITS  # slots: 2 KB
 
 
 cdef extern from "Python.h":

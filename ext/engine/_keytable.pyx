@@ -10,8 +10,6 @@ from libc.string cimport memset
 cdef enum:
     ADDRESS_BITS = 48  # of a user's address on x86-64 and AArch64
     FIRST_CAPACITY = 8
-    SEGMENT_BITS = 8
-    SEGMENT = 1 << SEGMENT_BITS  # slots
     BATCH = 32  # keys whose cache misses overlap
     AHEAD = 8  # records whose keys are read ahead when a shard is built anew
 

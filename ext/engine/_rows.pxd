@@ -1,7 +1,7 @@
 cimport cython
 from engine._arena cimport Arena
 from engine._epochs cimport Epochs, Kind
-from engine._keytable cimport KeyTable
+from engine._keytable cimport SEGMENT_BITS, KeyTable
 from engine._slab cimport Slab
 from engine._store cimport Record, Store
 from libc.stdint cimport uint32_t, uint64_t
@@ -12,7 +12,7 @@ cdef extern from *:
 
 
 cdef enum:
-    PAGE_BITS = 8
+    PAGE_BITS = SEGMENT_BITS  # pages and segments of `KeyTable` are blocks of one arena
     PAGE_ROWS = 1 << PAGE_BITS
     PAGE_WORDS = PAGE_ROWS >> 6
     CHUNK_ROWS = 512  # a chunk is split when it gets longer

@@ -524,7 +524,7 @@ cdef class Rows:
         self.own_chunk(number, 0)
         lower = self.now.chunks[number]
         size = <uint32_t>self.store.copy_key(record_of(self.now, lower.rows[half]), key)
-        upper = self.new_chunk(key, size, CHUNK_ROWS - half)
+        upper = self.new_chunk(key, size, CHUNK_ROWS - half + 1)
         if upper == NULL:
             raise MemoryError
         try:

@@ -51,7 +51,7 @@ cdef class Slab:
     cdef int settle(self, Span *span) noexcept
     cdef Span *new_span(self, uint32_t steps) noexcept
     cdef int retire(self, Span *span) noexcept
-    cdef int release_idle(self) noexcept
+    cdef int release_idle(self, uint32_t kept) noexcept
     cdef int release_span(self, Span *span) noexcept
     cdef int link(self, Span *span, uint8_t fill) noexcept
     cdef int unlink(self, Span *span) noexcept

@@ -183,17 +183,14 @@ cdef class Slab:
 
     cdef int retire(self, Span *span) noexcept:
         """An empty one that is in no list."""
-        if self.idle_count < min(self.arena.blocks // IDLE_SHARE, <uint32_t>MOST_IDLE) and self.used:
-            span.next = self.idle
-            self.idle = span
-            self.idle_count += 1
-            return 0
-        self.release_span(span)
-        return 0 if self.used else self.release_idle()
+        span.next = self.idle
+        self.idle = span
+        self.idle_count += 1
+        return self.release_idle(min(self.arena.blocks // IDLE_SHARE, <uint32_t>MOST_IDLE) if self.used else 0)
 
-    cdef int release_idle(self) noexcept:
+    cdef int release_idle(self, uint32_t kept) noexcept:
         cdef Span *span
-        while self.idle != NULL:
+        while self.idle_count > kept:
             span = self.idle
             self.idle = span.next
             self.idle_count -= 1

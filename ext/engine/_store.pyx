@@ -4,7 +4,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
-from engine._ahead cimport LINE, prefetch, prefetch_lines
+from engine._ahead cimport LINE, prefetch_lines, prefetch_two
 from engine._catalog cimport NO_TEMPLATE, Catalog
 from engine._decoding cimport text_room, unpack_object
 from engine._draft cimport REVISION_PATH, draft, let_go
@@ -39,7 +39,7 @@ cdef enum:
     MAX_VARINT = 10
     # Bytes of a template: what is read of it before its size is known, and what it has as a rule.
     HEAD = 2 * LINE
-    USUAL = 6 * LINE
+    USUAL = 8 * LINE
 
 cdef Tape tape  # scratch
 
@@ -246,10 +246,8 @@ cdef class Store:
         for i in range(record.sections):
             number = template_number(record, i)
             if number != NO_TEMPLATE:
-                prefetch(self.catalog.get(number))
-                prefetch(<const char *>self.catalog.get(number) + LINE)
-        prefetch(self.keys.prefixes[record.prefix])
-        prefetch(<const char *>self.keys.prefixes[record.prefix] + LINE)
+                prefetch_two(self.catalog.get(number))
+        prefetch_two(self.keys.prefixes[record.prefix])
         return 0
 
     cdef int expect_next(self, const Record *record) noexcept:
