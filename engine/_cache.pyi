@@ -120,10 +120,9 @@ class Cache:
         """`objects`; `bytes` and its parts: `record_bytes` (the objects themselves), `spare_bytes` (free blocks among
         them and what they share), `template_bytes` (what they have in common), `prefix_bytes` (of keys), `row_bytes`
         (hash table, order, directory), `column_bytes` (indexes, labels, columns). `columns` (distinct paths and
-        functions, labels among them), `indexes` (names, "namespace" among them); `records` (versions held: rows, views, log, snapshots),
-        `shapes`, `templates`, `snapshots`; `malformed` (distinct values in columns of quantities that are none, as of
-        their last arrays);
-        `resource_version`."""
+        functions, labels among them), `indexes` (names, "namespace" among them); `records` (versions held: rows, views,
+        log, snapshots), `shapes`, `templates`, `snapshots`; `malformed` (distinct values in columns of quantities that
+        are none, as of their last arrays); `resource_version`."""
 
 @final
 class Replacement:

@@ -1,5 +1,6 @@
 """Memory that changes leave behind: records move together in it, the last rows to the numbers of those that went."""
 
+from engine._ahead cimport prefetch_two
 from engine._indexes cimport Indexes
 from engine._keytable cimport hash_of
 from engine._record cimport VIEWED, Record
@@ -15,6 +16,7 @@ cdef extern from *:
 cdef enum:
     MOVES = 2  # records that are moved for each change, when many blocks are free
     MAX_CREDIT = 4096
+    WINDOW = 16  # blocks of a span that are moved together
     LOOKS = 8  # blocks that are looked at cost as much as a move
     SHIFTS = 2  # rows that may get another number for each change
     MIN_PAGES = 4  # from which on
@@ -25,35 +27,60 @@ cdef int compact_records(Rows rows, Py_ssize_t changes) noexcept:
     """Empties sparse spans of the store's memory when many blocks are free."""
     cdef Slab slab = rows.store.slab
     cdef Span *span
-    cdef Record *record
-    cdef uint32_t i
+    cdef uint32_t first
     rows.credit = min(rows.credit + MOVES * changes, <Py_ssize_t>MAX_CREDIT)
     while rows.credit > 0 and rows.epochs.fork_count == 0:
         span = slab.take_sparse()
         if span == NULL:
             break
         rows.credit -= span.fresh // LOOKS + span.used  # though some of them may be held by others
-        for i in range(span.fresh):
-            record = <Record *>block_at(span, i)  # a free block is a record without holders
-            if record.refs == 1 and not record.marks & VIEWED and holds(rows, record):
-                move(rows, record)
+        for first in range(0, span.fresh, <uint32_t>WINDOW):
+            move_some(rows, span, first, min(first + <uint32_t>WINDOW, <uint32_t>span.fresh))
         slab.put_back(span)
     return 0
+
+
+cdef int move_some(Rows rows, Span *span, uint32_t first, uint32_t behind) noexcept:
+    """Each step for all blocks, so that memory is waited for once."""
+    cdef char[MAX_KEY] key
+    cdef Record *moving[WINDOW]
+    cdef Py_hash_t[WINDOW] hashes
+    cdef Record *record
+    cdef uint32_t i, count = 0
+    for i in range(first, behind):
+        record = <Record *>block_at(span, i)
+        if may_move(record):
+            rows.expect(record.row)
+            prefetch_two(rows.store.keys.prefixes[record.prefix])
+    for i in range(first, behind):
+        record = <Record *>block_at(span, i)
+        if may_move(record) and holds(rows, record):
+            moving[count] = record
+            hashes[count] = hash_of(key, rows.store.copy_key(record, key))
+            rows.keys.expect(hashes[count])
+            count += 1
+    for i in range(count):
+        move(rows, moving[i], hashes[i])
+    return 0
+
+
+cdef inline bint may_move(const Record *record) noexcept:
+    """Nobody but rows may hold it. (A free block is a record without holders.)"""
+    return record.refs == 1 and not record.marks & VIEWED
 
 
 cdef bint holds(Rows rows, const Record *record) noexcept:
     return record.row >> PAGE_BITS < rows.now.page_count and record_of(rows.now, record.row) == record
 
 
-cdef bint move(Rows rows, Record *record) noexcept:
+cdef bint move(Rows rows, Record *record, Py_hash_t hash) noexcept:
     """To another block of its size; nobody else holds it."""
-    cdef char[MAX_KEY] key
     cdef Record *moved = <Record *>rows.store.slab.allocate(record.size)
     if moved == NULL:
         return False
     memcpy(moved, record, record.size)
     record_slot(rows.now, record.row)[0] = moved
-    rows.keys.exchange(record, moved, hash_of(key, rows.store.copy_key(record, key)))
+    rows.keys.exchange(record, moved, hash)
     record.refs = 0
     rows.store.slab.release(record, record.size)
     return True

@@ -25,7 +25,7 @@ cdef enum:
     MOST_IDLE = 16
     IDLE_SHARE = 32  # and no more than one span of so many
     LARGE_HEAD = 16  # bytes that the C library needs beside a large block
-    SPARE_SHARE = 32  # blocks are moved when more than this part of what is used is free
+    SPARE_SHARE = 64  # blocks are moved when more than this part of what is used is free
     SPARE_BYTES = 1 << 18  # and more than this
 
 
