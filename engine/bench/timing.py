@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from time import perf_counter_ns
 from typing import TypeVar
 
@@ -12,8 +13,9 @@ import numpy as np
 
 from engine.bench.figure import Spread, spread
 
-FAR = 1 << 24  # places of 8 bytes: far more than caches hold
-NEAR = 1 << 9
+FAR = 1 << 27  # bytes: far more than processors keep near
+NEAR = 1 << 12
+PLACE = 8  # bytes
 
 Prepared = TypeVar("Prepared")
 
@@ -73,17 +75,24 @@ def ratio(
     return spread(ratios), spread(own)
 
 
-def memory_read_seconds(reads: int, rounds: int) -> list[float]:
-    """How long the processor waits for one read at random of 128 MB, where each read says where the next one is."""
-    far, near = _chain(FAR), _chain(NEAR)
+def memory_read_seconds(reads: int, rounds: int, nbytes: int = FAR) -> list[float]:
+    """How long the processor waits for one read at random of `nbytes`, where each read says where the next one is."""
 
-    def follow(chain: memoryview[int]) -> None:
-        at = 0
-        for _ in range(reads):
-            at = chain[at]
+    def follow(chain: Iterator[int]) -> None:
+        for _ in islice(chain, reads):
+            pass
 
+    far, near = _along(_chain(nbytes // PLACE)), _along(_chain(NEAR // PLACE))
     waits = zip(each_seconds(follow, lambda: far, rounds), each_seconds(follow, lambda: near, rounds), strict=True)
     return [(from_memory - from_cache) / reads for from_memory, from_cache in waits]
+
+
+def _along(chain: memoryview[int]) -> Iterator[int]:
+    """Where the way leads, without an end."""
+    at = 0
+    while True:
+        at = chain[at]
+        yield at
 
 
 def _chain(size: int) -> memoryview[int]:

@@ -16,7 +16,7 @@ from engine.bench.core.settings import CoreSettings
 from engine.bench.figure import Figure, spread
 from engine.bench.objects import pods, status_changed
 from engine.bench.plot import Curve, write
-from engine.bench.timing import collector_off, seconds
+from engine.bench.timing import collector_off, memory_read_seconds, seconds
 
 STEPS = (0.01, 0.1, 1.0, 5.0)  # of the count: 10,000 to 5,000,000 in a full run
 GETS = 20_000
@@ -41,7 +41,9 @@ def growth(settings: CoreSettings) -> Iterator[Figure]:
     one after another, so that the machine's moods meet them all."""
     sizes = sorted({max(10, int(step * settings.count)) for step in STEPS})
     arguments = {"per_owner": settings.per_owner[0], "seed": settings.seed, "rounds": settings.rounds}
-    found: list[list[list[float]]] = alone(costs, sizes=sizes, **arguments)
+    held: int
+    found: list[list[list[float]]]
+    held, found = alone(costs, sizes=sizes, **arguments)
     curves = []
     plotted: Path = settings.out / "core-growth.svg"
     for operation, taken in zip(OPERATIONS, found, strict=True):
@@ -55,11 +57,17 @@ def growth(settings: CoreSettings) -> Iterator[Figure]:
             "growth", operation.name, times.median, "x", sizes[-1], times.rounds, times.low, times.high, operation.bar,
             note=note,
         )  # fmt: skip
+    wait = spread(1e9 * each for each in alone(memory_read_seconds, reads=GETS, rounds=settings.rounds, nbytes=held))
+    note = f"{held / 1e6:,.0f} MB; a get waits for a slot of the table, then for the record, at the least"
+    yield Figure(
+        "growth", "one read of as much memory at random", wait.median, "ns", sizes[-1], wait.rounds, wait.low,
+        wait.high, note=note,
+    )  # fmt: skip
     write(plotted, "Cost of an operation as the cache grows", "objects", f"times the cost at {sizes[0]:,}", curves)
 
 
-def costs(sizes: list[int], per_owner: int, seed: int, rounds: int) -> list[list[list[float]]]:
-    """Seconds of a call in each round, by operation and size."""
+def costs(sizes: list[int], per_owner: int, seed: int, rounds: int) -> tuple[int, list[list[list[float]]]]:
+    """The bytes of the largest cache, and the seconds of a call in each round, by operation and size."""
     caches = []
     for size in sizes:
         cache = empty()
@@ -67,7 +75,7 @@ def costs(sizes: list[int], per_owner: int, seed: int, rounds: int) -> list[list
             cache.apply_batch([("ADDED", raw) for raw in page])
         settle(cache)
         caches.append(cache)
-    found = []
+    held, found = caches[-1].nbytes, []
     for operation in OPERATIONS:
         random = Random(f"growth {seed} {operation.name}")
         sides = [operation.jobs(cache, random) for cache in caches]
@@ -79,7 +87,7 @@ def costs(sizes: list[int], per_owner: int, seed: int, rounds: int) -> list[list
                     warming()
                     times.append(seconds(measured) / calls)
         found.append(taken)
-    return found
+    return held, found
 
 
 def gets(cache: Cache, random: Random) -> tuple[Callable[[], Job], int]:
