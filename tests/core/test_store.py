@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
@@ -623,3 +623,30 @@ def test_changes_back_and_forth_make_no_template_for_each_object() -> None:
         cache.apply("MODIFIED", raw)
         assert cache.get(f"d/web{owner}-{number:05}").raw == raw
     assert cache.stats()["templates"] < 10 * 3 * 3
+
+
+def test_siblings_that_move_to_another_shape_share_what_they_shared_before() -> None:
+    """The texts of an owner stand once, whatever shapes its objects take, and as long as one of them needs them."""
+
+    def item(owner: int, number: int, state: int) -> bytes:
+        texts = [f"{owner * 7919 + place:08x}-what-all-objects-of-this-owner-say" for place in range(8)]
+        status = {f"text{place}": text for place, text in enumerate(texts)} | {"seen": [number, {"at": number}][state]}
+        return compact({"metadata": {"name": f"web{owner}-{number:05}", "namespace": "d"}, "status": status})
+
+    def template_bytes(change: Literal["ADDED", "MODIFIED", "DELETED"], state: int, numbers: range) -> int:
+        for owner in range(100):
+            for number in numbers:
+                cache.apply(change, item(owner, number, state))
+        return cache.stats()["template_bytes"]
+
+    cache = Cache()
+    one_shape = template_bytes("ADDED", 0, range(6))
+    two_shapes = template_bytes("MODIFIED", 1, range(3))
+    assert one_shape > 100 * 8 * 40
+    assert two_shapes < 1.5 * one_shape
+    template_bytes("MODIFIED", 1, range(3, 6))
+    for owner in range(100):
+        for number in range(6):
+            exactly(cache.get(f"d/web{owner}-{number:05}"), item(owner, number, 1))
+    template_bytes("DELETED", 1, range(6))
+    assert cache.stats()["templates"] <= cache.stats()["shapes"]
