@@ -29,7 +29,7 @@ from engine._record cimport (
 from engine._scan cimport NO_FAULT, Tape, find_path, scan
 from engine._shape cimport NOWHERE, UNRESOLVED, Place, Shape
 from engine._slab cimport Slab
-from engine._template cimport Template, texts_of
+from engine._template cimport Template
 from engine._words cimport is_same_text
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
@@ -260,7 +260,7 @@ cdef class Store:
             template = self.catalog.get(number)
             prefetch_lines(<const char *>template + HEAD, <Py_ssize_t>template.size - HEAD)
             if template.lender != NULL:
-                prefetch_lines(texts_of(template), USUAL)
+                prefetch_lines(template.lender, USUAL)
             template = self.catalog.known(template.successors[0])
             if template != NULL:
                 prefetch_lines(template, USUAL)
