@@ -16,7 +16,7 @@ from engine.bench.core.settings import CoreSettings
 from engine.bench.figure import Figure, spread
 from engine.bench.objects import pods, status_changed
 from engine.bench.plot import Curve, write
-from engine.bench.timing import collector_off, memory_read_seconds, seconds
+from engine.bench.timing import FAR, collector_off, memory_read_seconds, seconds
 
 STEPS = (0.01, 0.1, 1.0, 5.0)  # of the count: 10,000 to 5,000,000 in a full run
 GETS = 20_000
@@ -57,8 +57,9 @@ def growth(settings: CoreSettings) -> Iterator[Figure]:
             "growth", operation.name, times.median, "x", sizes[-1], times.rounds, times.low, times.high, operation.bar,
             note=note,
         )  # fmt: skip
-    wait = spread(1e9 * each for each in alone(memory_read_seconds, reads=GETS, rounds=settings.rounds, nbytes=held))
-    note = f"{held / 1e6:,.0f} MB; a get waits for a slot of the table, then for the record, at the least"
+    memory = max(held, FAR)
+    wait = spread(1e9 * each for each in alone(memory_read_seconds, reads=GETS, rounds=settings.rounds, nbytes=memory))
+    note = f"{memory / 1e6:,.0f} MB; a get waits for a slot of the table, then for the record, at the least"
     yield Figure(
         "growth", "one read of as much memory at random", wait.median, "ns", sizes[-1], wait.rounds, wait.low,
         wait.high, note=note,
