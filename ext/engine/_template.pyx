@@ -17,7 +17,8 @@ cdef Template *allocate_template(Slab slab, Shape *shape, uint32_t values, uint3
     template.shape = shape
     template.values = values
     template.lender = lender
-    starts_of(template)[0] = 0
+    if lender == NULL:
+        starts_of(template)[0] = 0
     return template
 
 
